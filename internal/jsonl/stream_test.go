@@ -238,7 +238,9 @@ func TestLinesComeAsTheyWere(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	begin := func(v string) string { return `{"type":"begin","stage":"git-fetch",` + v + `"started":"2026-11-20T12:00:00Z"}` + "\n" }
+	begin := func(v string) string {
+		return `{"type":"begin","stage":"git-fetch",` + v + `"started":"2026-11-20T12:00:00Z"}` + "\n"
+	}
 	long := `{"type":"note","x":"` + strings.Repeat("x", jsonl.MaxLine) + "\"}\n"
 	tests := []struct {
 		name, stream string
@@ -344,10 +346,10 @@ func TestSumSeesChangesOnly(t *testing.T) {
 func TestObjectID(t *testing.T) {
 	for object, want := range map[string]string{
 		`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"namespace":"demo","name":"web"}}`: "Deployment.apps/demo/web",
-		`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}}`:                          "Namespace/demo",
-		`{"apiVersion":"v1","kind":"Namespace","metadata":{}}`:                                       "a Namespace has no metadata.name",
-		`{"kind":"Namespace","metadata":{"name":"demo"}}`:                                            "apiVersion or kind is missing",
-		`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":7}}`:                               "reading an object's identity",
+		`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"demo"}}`:                         "Namespace/demo",
+		`{"apiVersion":"v1","kind":"Namespace","metadata":{}}`:                                      "a Namespace has no metadata.name",
+		`{"kind":"Namespace","metadata":{"name":"demo"}}`:                                           "apiVersion or kind is missing",
+		`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":7}}`:                              "reading an object's identity",
 	} {
 		id, err := jsonl.ObjectID(json.RawMessage(object))
 		got := id.String()

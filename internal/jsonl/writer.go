@@ -20,7 +20,7 @@ func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
 
 // Write writes one record: sorted map keys, no HTML escapes, a newline at the end.
 func (w *Writer) Write(record any) error {
-	line, err := encode(record)
+	line, _, err := Encode(record)
 	if err != nil {
 		return err
 	}
@@ -40,6 +40,81 @@ func (w *Writer) WriteRaw(line []byte) error {
 		w.err = fmt.Errorf("writing the stream: %w", err)
 	}
 	return w.err
+}
+
+// Encode gives the line that [Writer.Write] writes, and the record's type, which it fills in.
+func Encode(record any) (line []byte, kind Type, err error) {
+	switch r := record.(type) {
+	case Begin:
+		r.Type = TypeBegin
+		record, kind = r, r.Type
+	case Source:
+		r.Type = TypeSource
+		record, kind = r, r.Type
+	case Manifest:
+		r.Type = TypeManifest
+		record, kind = r, r.Type
+	case Image:
+		r.Type = TypeImage
+		record, kind = r, r.Type
+	case Pick:
+		r.Type = TypePick
+		record, kind = r, r.Type
+	case Commit:
+		r.Type = TypeCommit
+		record, kind = r, r.Type
+	case Apply:
+		r.Type = TypeApply
+		record, kind = r, r.Type
+	case Release:
+		r.Type = TypeRelease
+		record, kind = r, r.Type
+	case Error:
+		r.Type = TypeError
+		record, kind = r, r.Type
+	case End:
+		r.Type = TypeEnd
+		record, kind = r, r.Type
+	default:
+		return nil, "", fmt.Errorf("encoding a record: %T is none", record)
+	}
+	line, err = encode(record)
+	return line, kind, err
+}
+
+// New gives a pointer to an empty record of a type, or false where the type is unknown.
+func New(kind Type) (record any, ok bool) {
+	switch kind {
+	case TypeBegin:
+		return new(Begin), true
+	case TypeSource:
+		return new(Source), true
+	case TypeManifest:
+		return new(Manifest), true
+	case TypeImage:
+		return new(Image), true
+	case TypePick:
+		return new(Pick), true
+	case TypeCommit:
+		return new(Commit), true
+	case TypeApply:
+		return new(Apply), true
+	case TypeRelease:
+		return new(Release), true
+	case TypeError:
+		return new(Error), true
+	case TypeEnd:
+		return new(End), true
+	}
+	return nil, false
+}
+
+// Decode reads the record of a line into v, a pointer to one of the record types.
+func Decode(line []byte, v any) error {
+	if err := json.Unmarshal(line, v); err != nil {
+		return fmt.Errorf("decoding a record: %w", err)
+	}
+	return nil
 }
 
 // Err returns the first error in writing.

@@ -1,0 +1,104 @@
+package stage
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sluice-gitops/sluice/internal/jsonl"
+)
+
+// commonFlags are the flags of all six programs.
+func commonFlags(app *App, env Env) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `FORM` to standard output: json (a stream), table (for people) or results (a stream without manifests and images); default json, at a terminal table"},
+		&cli.StringFlag{Name: "record", Usage: "keep the whole stream in `FILE` too, with mode 0600; it may hold Secrets"},
+		&cli.DurationFlag{Name: "timeout", Value: 10 * time.Minute, Usage: "give up after `DURATION`"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more on standard error"},
+		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "write standard error as text or json (`FORMAT`)"},
+		&cli.StringFlag{Name: "completion", Usage: "print the completion script for `SHELL` (bash, zsh or fish) and exit"},
+		&cli.BoolFlag{Name: "version", Usage: "print the version and exit"},
+	}
+}
+
+// sideJobs does what is asked for instead of the program's work.
+func sideJobs(app *App, env Env, c *cli.Context) (done bool, err error) {
+	switch shell := c.String("completion"); {
+	case c.Bool("version"):
+		_, err = fmt.Fprintf(env.Stdout, "%s %s (stream version %d, %s)\n", app.Name, env.Version, jsonl.Version, runtime.Version())
+		return true, err
+	case shell != "":
+		script, err := completion(shell, app.Name, c.App.Flags)
+		if err != nil {
+			return true, err
+		}
+		_, err = io.WriteString(env.Stdout, script)
+		return true, err
+	}
+	return false, nil
+}
+
+// flagsFirst puts flags before arguments, so that both may be typed in any order. What follows
+// "--" is left alone.
+func flagsFirst(args []string, flags []cli.Flag) ([]string, error) {
+	takesValue := map[string]bool{}
+	for _, flag := range flags {
+		valued, ok := flag.(cli.DocGenerationFlag)
+		for _, name := range flag.Names() {
+			takesValue[name] = ok && valued.TakesValue()
+		}
+	}
+	var first, rest []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			rest = append(rest, args[i+1:]...)
+			break
+		}
+		if !strings.HasPrefix(arg, "-") || arg == "-" {
+			rest = append(rest, arg)
+			continue
+		}
+		first = append(first, arg)
+		name := strings.TrimLeft(arg, "-")
+		if takesValue[name] && i+1 < len(args) {
+			i++
+			first = append(first, args[i])
+		}
+	}
+	if len(rest) == 0 {
+		return first, nil
+	}
+	return append(append(first, "--"), rest...), nil
+}
+
+func usageText(app *App) string {
+	text := app.Name + " [flags]"
+	if app.ArgsUsage != "" {
+		text += " " + app.ArgsUsage
+	}
+	if app.Reads {
+		text = "… | " + text
+	}
+	return text
+}
+
+const helpTemplate = `{{.Name}} - {{.Usage}}
+
+USAGE
+   {{.UsageText}}
+
+{{.Description}}
+
+FLAGS{{range .VisibleFlags}}
+   {{.}}{{end}}
+
+EXIT CODES
+   0  done            3  changes (--exit-code)        5  partly done
+   1  failed          4  refused or held back         7  another run holds the lock
+   2  wrong use          for safety                   128+n  ended by signal n
+`
