@@ -9,16 +9,14 @@ import (
 // quoted rather than looked at any further.
 var plainText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@+-]*$`)
 
-// notString are the plain texts, starting with a digit, that one or the other version of YAML
-// reads as a number or a time: integers in any base, with the underscores of YAML 1.1; floats;
-// base 60; dates.
+// notString are the plain texts, starting with a digit and freed of underscores, that one or the
+// other version of YAML reads as a number or a time: integers in any base, floats, base 60, dates.
 var notString = regexp.MustCompile(`^(` + strings.Join([]string{
-	`[0-9][0-9_]*`,
-	`0[xX][0-9a-fA-F_]+`,
-	`0[oO][0-7_]+`,
-	`0[bB][01_]+`,
-	`[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9_]+)?`,
-	`[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`,
+	`[0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?`,
+	`0[xX][0-9a-fA-F]+`,
+	`0[oO][0-7]+`,
+	`0[bB][01]+`,
+	`[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?`,
 	`[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt].*)?`,
 }, "|") + `)$`)
 
@@ -32,5 +30,5 @@ var words = map[string]bool{
 // or 1.2, in block and in flow style. Where it is not sure it says no: quotes never hurt.
 func staysPlain(value string) bool {
 	return plainText.MatchString(value) && !strings.HasSuffix(value, ":") &&
-		!words[strings.ToLower(value)] && !notString.MatchString(value)
+		!words[strings.ToLower(value)] && !notString.MatchString(strings.ReplaceAll(value, "_", ""))
 }
