@@ -156,6 +156,13 @@ func resolve(values map[string]any, notes map[string]string, name, repository st
 		}
 		fields = withTag(fields, path, value)
 	}
+	for i, f := range fields {
+		for _, other := range fields[:i] {
+			if slices.Equal(f.Path, other.Path) {
+				return nil, fmt.Errorf("its %s and its %s are the same value", other.Role, f.Role)
+			}
+		}
+	}
 	return fields, nil
 }
 
