@@ -175,7 +175,6 @@ func grace(app *App) time.Duration {
 // execute writes begin, runs the stage, and writes end. A library that ignores the context does
 // not keep it: the run is given up after the grace.
 func (s *IO) execute(ctx context.Context, app *App, c *cli.Context) int {
-	s.begin()
 	result := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -183,6 +182,7 @@ func (s *IO) execute(ctx context.Context, app *App, c *cli.Context) int {
 				result <- fmt.Errorf("internal error: %v\n%s", r, debug.Stack())
 			}
 		}()
+		s.begin()
 		result <- app.Run(ctx, s, c)
 	}()
 	var err error

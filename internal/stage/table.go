@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -13,9 +14,10 @@ import (
 
 // table shows records to a person: a block of columns for each run of records of one type.
 type table struct {
-	w    io.Writer
-	kind jsonl.Type
-	tabs *tabwriter.Writer
+	w       io.Writer
+	kind    jsonl.Type
+	aligned bytes.Buffer
+	tabs    *tabwriter.Writer
 }
 
 var headings = map[jsonl.Type]string{
@@ -40,26 +42,29 @@ func (t *table) add(kind jsonl.Type, line []byte) error {
 		if t.kind != "" {
 			fmt.Fprintln(t.w)
 		}
-		t.kind, t.tabs = kind, tabwriter.NewWriter(t.w, 0, 0, 2, ' ', 0)
+		t.kind, t.tabs = kind, tabwriter.NewWriter(&t.aligned, 0, 0, 2, ' ', 0)
 		if heading := headings[kind]; heading != "" {
 			fmt.Fprintln(t.tabs, heading)
 		}
 	}
 	for _, row := range rows {
-		if _, err := fmt.Fprintln(t.tabs, strings.TrimRight(row, "\t ")); err != nil {
-			return fmt.Errorf("writing the table: %w", err)
-		}
+		fmt.Fprintln(t.tabs, row)
 	}
 	return nil
 }
 
+// flush writes the block, without the blanks by which empty last cells were aligned.
 func (t *table) flush() error {
 	if t.tabs == nil {
 		return nil
 	}
-	if err := t.tabs.Flush(); err != nil {
-		return fmt.Errorf("writing the table: %w", err)
+	t.tabs.Flush()
+	for line := range strings.Lines(t.aligned.String()) {
+		if _, err := fmt.Fprintln(t.w, strings.TrimRight(line, " \n")); err != nil {
+			return fmt.Errorf("writing the table: %w", err)
+		}
 	}
+	t.aligned.Reset()
 	return nil
 }
 
