@@ -168,8 +168,9 @@ func (s *Snapshot) walk(dir string, tree plumbing.Hash, depth int, add func(File
 	for _, e := range entries {
 		name := path.Join(dir, e.name)
 		fault := badName(e.name)
-		if fault == nil && names[e.name] {
-			fault = fmt.Errorf("the tree has two entries named %q", e.name)
+		if names[e.name] {
+			// Which of the two is meant nobody knows: no list at all is better than a guess.
+			return fmt.Errorf("listing the files at %s: there are two named %q", s.Revision, s.full(joinRaw(dir, e.name)))
 		}
 		names[e.name] = true
 		switch {
