@@ -116,7 +116,7 @@ func TestSubCharts(t *testing.T) {
 		{"no chart", map[string]string{"values.yaml": ""}, "Chart.yaml is missing"},
 		{"bad Chart.yaml", map[string]string{"Chart.yaml": "a: ["}, "reading Chart.yaml"},
 		{"bad archive", map[string]string{"Chart.yaml": chartYAML("app", "1.0.0"), "charts/db.tgz": "no gzip"}, "unpacking charts/db.tgz"},
-		{"bad sub-chart", map[string]string{"Chart.yaml": chartYAML("app", "1.0.0"), "charts/db/values.yaml": ""}, "charts/db: Chart.yaml is missing"},
+		{"bad sub-chart", map[string]string{"Chart.yaml": chartYAML("app", "1.0.0"), "charts/db/values.yaml": ""}, "charts/db: not a chart: Chart.yaml is missing"},
 		{"bad .helmignore", map[string]string{"Chart.yaml": chartYAML("app", "1.0.0"), ".helmignore": "a/**"}, "reading .helmignore"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

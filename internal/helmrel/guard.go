@@ -1,7 +1,6 @@
 package helmrel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -46,10 +45,14 @@ func (g *Guard) CheckURL(u *url.URL) error {
 			return fmt.Errorf("%s: %w: http is not encrypted", u.Redacted(), ErrRefused)
 		}
 	default:
-		return fmt.Errorf("%s: %w: only https and ssh are allowed", u.Redacted(), ErrRefused)
+		return fmt.Errorf("%s: %w: only https is allowed, and ssh for git", u.Redacted(), ErrRefused)
 	}
 	if u.Hostname() == "" {
 		return fmt.Errorf("%s: %w: no host", u.Redacted(), ErrRefused)
+	}
+	// behind a proxy no address is seen that could be judged later
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return g.checkAddr(netip.AddrPortFrom(ip, 0).String())
 	}
 	return nil
 }
@@ -58,21 +61,6 @@ func (g *Guard) insecure(u *url.URL) bool {
 	return slices.ContainsFunc(g.InsecureHosts, func(h string) bool {
 		return strings.EqualFold(h, u.Host) || strings.EqualFold(h, u.Hostname())
 	})
-}
-
-// CheckHost resolves a host and says whether one of its addresses is refused. It is for transports
-// whose connections this package does not make.
-func (g *Guard) CheckHost(ctx context.Context, host, port string) error {
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return fmt.Errorf("resolving %s: %w", host, err)
-	}
-	for _, a := range addrs {
-		if err := g.checkAddr(net.JoinHostPort(a.String(), port)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // checkAddr judges an address that a name resolved to.

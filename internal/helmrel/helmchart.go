@@ -35,9 +35,9 @@ func (p *part) readMetadata() error {
 	}
 	switch {
 	case !found:
-		return errors.New("Chart.yaml is missing: this is not a chart")
+		return errors.New("not a chart: Chart.yaml is missing")
 	case meta.Name == "":
-		return errors.New("Chart.yaml gives no name")
+		return errors.New("no name in Chart.yaml")
 	}
 	p.name, p.ver = meta.Name, meta.Version
 	for _, d := range meta.Dependencies {

@@ -1,0 +1,363 @@
+package helmrel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/release"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+func init() {
+	// the manager that Helm's own program writes: an object changed by both keeps one owner
+	kube.ManagedFieldsManager = "helm"
+}
+
+// grace is how long a Helm action may go on after its context has ended. Helm then notes the revision
+// as failed; a process that just ended would leave it pending for good.
+const grace = 15 * time.Second
+
+// Cluster is Helm on one cluster. All releases share its discovery. It is safe for concurrent use.
+type Cluster struct {
+	config   *rest.Config
+	client   kubernetes.Interface
+	metadata metadata.Interface
+	cached   discovery.CachedDiscoveryInterface
+	mapper   *restmapper.DeferredDiscoveryRESTMapper
+
+	mu   sync.Mutex
+	caps *chartutil.Capabilities
+
+	maps    memo[map[string]string]
+	secrets memo[map[string][]byte]
+}
+
+// NewCluster connects to nothing yet.
+func NewCluster(config *rest.Config) (*Cluster, error) {
+	config = rest.CopyConfig(config)
+	// one release needs a few dozen requests; the API server has its own fairness
+	config.QPS, config.Burst = -1, -1
+	config.WarningHandler = rest.NoWarnings{}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	meta, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	cached := memory.NewMemCacheClient(client.Discovery())
+	return &Cluster{config: config, client: client, metadata: meta, cached: cached,
+		mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached)}, nil
+}
+
+// getter is what Helm asks for clients: the cluster's, with the release's namespace as the default.
+type getter struct {
+	*Cluster
+	namespace string
+}
+
+func (g getter) ToRESTConfig() (*rest.Config, error) { return rest.CopyConfig(g.config), nil }
+
+func (g getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) { return g.cached, nil }
+
+func (g getter) ToRESTMapper() (meta.RESTMapper, error) { return g.mapper, nil }
+
+func (g getter) ToRawKubeConfigLoader() clientcmd.ClientConfig { return g }
+
+func (g getter) RawConfig() (clientcmdapi.Config, error) { return *clientcmdapi.NewConfig(), nil }
+
+func (g getter) ClientConfig() (*rest.Config, error) { return g.ToRESTConfig() }
+
+func (g getter) Namespace() (string, bool, error) { return g.namespace, true, nil }
+
+func (g getter) ConfigAccess() clientcmd.ConfigAccess { return nil }
+
+// reached is Helm's client without its question, before every action, whether the server is there.
+type reached struct{ *kube.Client }
+
+func (reached) IsReachable() error { return nil }
+
+// configuration prepares one Helm action. What Helm would log is dropped: some of its messages hold
+// values or whole Secrets. notes gets the few that are the only word on a failure.
+func (c *Cluster) configuration(namespace string, notes *[]string) (*action.Configuration, error) {
+	cfg := &action.Configuration{}
+	log := func(format string, args ...any) {
+		if notes != nil && strings.HasPrefix(format, "uninstall: Failed to delete release") {
+			*notes = append(*notes, fmt.Sprintf(format, args...))
+		}
+	}
+	if err := cfg.Init(getter{c, namespace}, namespace, "secret", log); err != nil {
+		return nil, err
+	}
+	if client, ok := cfg.KubeClient.(*kube.Client); ok {
+		cfg.KubeClient = reached{client}
+	}
+	cfg.SetHookOutputFunc(func(_, _, _ string) io.Writer { return io.Discard })
+	caps, err := c.capabilities()
+	cfg.Capabilities = caps
+	return cfg, err
+}
+
+// capabilities are asked for once: version and API groups.
+func (c *Cluster) capabilities() (*chartutil.Capabilities, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.caps != nil {
+		return c.caps, nil
+	}
+	version, err := c.cached.ServerVersion()
+	if err != nil {
+		return nil, fmt.Errorf("asking the API server for its version: %w", err)
+	}
+	apis, err := action.GetVersionSet(c.cached)
+	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
+		return nil, fmt.Errorf("asking the API server for its resources: %w", err)
+	}
+	c.caps = &chartutil.Capabilities{
+		APIVersions: apis,
+		KubeVersion: chartutil.KubeVersion{Version: version.GitVersion, Major: version.Major, Minor: version.Minor},
+		HelmVersion: chartutil.DefaultCapabilities.HelmVersion,
+	}
+	return c.caps, nil
+}
+
+// forget makes the next action ask anew what the API server knows.
+func (c *Cluster) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.caps = nil
+	c.mapper.Reset() // invalidates the cached discovery too
+}
+
+// Task is one release to be installed or upgraded.
+type Task struct {
+	HelmRelease *HelmRelease
+	Chart       *Chart
+	Values      Values
+	Digest      string
+	Owner       Owner
+	// History is what the decision was made by.
+	History  History
+	Decision Decision
+	// DryRun renders and validates, and writes nothing.
+	DryRun bool
+}
+
+// Outcome is what became of a task.
+type Outcome struct {
+	// Revision is the release's last revision; 0 when it has none.
+	Revision int
+	// RolledBack says that the upgrade failed and the release is back at an older revision's state.
+	RolledBack bool
+	// Note is what a dry run could not find out; empty otherwise.
+	Note string
+}
+
+// Do installs or upgrades a release. When ctx ends Helm gets a few seconds to finish, and then notes
+// the revision as failed.
+func (c *Cluster) Do(ctx context.Context, t Task) (Outcome, error) {
+	out, err := c.try(ctx, t)
+	if unknownKind(err) {
+		// nothing was written yet, and another release of this run may have brought the kind
+		c.forget()
+		out, err = c.try(ctx, t)
+	}
+	if unknownKind(err) && t.DryRun {
+		return Outcome{Revision: t.Decision.Revision, Note: "not checked against the API server: " + err.Error()}, nil
+	}
+	return out, err
+}
+
+// unknownKind reports whether a manifest names a kind that the API server does not know. Helm passes
+// the error on as text.
+func unknownKind(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "no matches for kind")
+}
+
+func (c *Cluster) try(ctx context.Context, t Task) (Outcome, error) {
+	id := t.HelmRelease.Release()
+	if err := checkReleaseName(id.Name); err != nil {
+		return Outcome{}, err
+	}
+	helmChart, err := t.Chart.part.helm()
+	if err != nil {
+		return Outcome{}, err
+	}
+	cfg, err := c.configuration(id.Namespace, nil)
+	if err != nil {
+		return Outcome{}, err
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	if t.Decision.Step == StepInstall {
+		return c.install(ctx, cfg, t, helmChart)
+	}
+	return c.upgrade(ctx, cfg, t, helmChart)
+}
+
+// bounded is a context that ends a grace after its parent.
+func bounded(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() { time.AfterFunc(grace, cancel) })
+	return ctx, func() { stop(); cancel() }
+}
+
+func (t Task) labels() map[string]string {
+	inventory, owner := t.Owner.labels()
+	return map[string]string{LabelDigest: digestLabel(t.Decision.Revision, t.Digest), LabelOwner: owner, LabelInventory: inventory}
+}
+
+func (c *Cluster) install(ctx context.Context, cfg *action.Configuration, t Task, helmChart *chart.Chart) (Outcome, error) {
+	spec, id := t.HelmRelease.Spec, t.HelmRelease.Release()
+	brings := len(helmChart.CRDObjects()) > 0 && !spec.SkipCRDs
+	if brings {
+		cfg.Capabilities = nil // Helm asks again once the chart's CRDs are there
+		defer c.forget()
+	}
+	install := action.NewInstall(cfg)
+	install.ReleaseName, install.Namespace = id.Name, id.Namespace
+	install.Labels = t.labels()
+	install.Timeout = spec.HelmTimeout()
+	install.Wait = spec.HelmWait()
+	install.SkipCRDs = spec.SkipCRDs
+	install.DisableOpenAPIValidation = spec.DisableOpenAPIValidation
+	install.Replace = len(t.History) > 0 // uninstalled with its history kept
+	if t.DryRun {
+		install.DryRun, install.DryRunOption = true, "server"
+	}
+	done, err := install.RunWithContext(ctx, helmChart, t.Values)
+	return outcome(done, t, err), fault("installing", err)
+}
+
+func (c *Cluster) upgrade(ctx context.Context, cfg *action.Configuration, t Task, helmChart *chart.Chart) (Outcome, error) {
+	spec, id := t.HelmRelease.Spec, t.HelmRelease.Release()
+	upgrade := action.NewUpgrade(cfg)
+	upgrade.Namespace = id.Namespace
+	upgrade.Labels = t.labels()
+	upgrade.Timeout = spec.HelmTimeout()
+	upgrade.Wait = spec.HelmWait()
+	upgrade.Force = spec.ForceUpgrade
+	upgrade.MaxHistory = spec.History()
+	upgrade.ResetValues, upgrade.ReuseValues = spec.Reset(), !spec.Reset()
+	// costs 150 ms of parsing for what the API server checks anyway
+	upgrade.DisableOpenAPIValidation = true
+	if t.DryRun {
+		upgrade.DryRun, upgrade.DryRunOption = true, "server"
+	}
+	done, err := upgrade.RunWithContext(ctx, id.Name, helmChart, t.Values)
+	out := outcome(done, t, err)
+	if err == nil || t.DryRun || !spec.Rollback.Enable {
+		return out, fault("upgrading", err)
+	}
+	return c.rollback(ctx, t, out, fault("upgrading", err))
+}
+
+// outcome reads Helm's answer. Helm hands a release back also for failures that came before it was
+// stored; a stored one that failed has that status, and was rendered.
+func outcome(done *release.Release, t Task, err error) Outcome {
+	stored := done != nil && (err == nil || done.Info.Status == release.StatusFailed &&
+		!strings.HasPrefix(done.Info.Description, "failed to render resource"))
+	if stored {
+		return Outcome{Revision: done.Version}
+	}
+	if n := len(t.History); n > 0 {
+		return Outcome{Revision: t.History[n-1].Version}
+	}
+	return Outcome{}
+}
+
+// rollback brings the state back that was there before a failed upgrade, if the upgrade got so far as
+// to leave a revision.
+func (c *Cluster) rollback(ctx context.Context, t Task, out Outcome, cause error) (Outcome, error) {
+	to := lastDeployed(t.History)
+	if to == 0 || out.Revision != t.Decision.Revision {
+		return out, cause
+	}
+	spec, id := t.HelmRelease.Spec, t.HelmRelease.Release()
+	cfg, err := c.configuration(id.Namespace, nil)
+	if err != nil {
+		return out, errors.Join(cause, err)
+	}
+	back := action.NewRollback(cfg)
+	back.Version = to
+	back.Timeout = spec.Rollback.HelmTimeout()
+	back.Wait = spec.Rollback.Wait
+	back.Force = spec.Rollback.Force
+	back.Recreate = spec.Rollback.Recreate
+	back.DisableHooks = spec.Rollback.DisableHooks
+	back.MaxHistory = spec.History()
+	// Helm's rollback takes no context; it ends by its own timeout
+	done := make(chan error, 1)
+	go func() { done <- back.Run(id.Name) }()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return Outcome{Revision: out.Revision + 1}, errors.Join(cause, fault("rolling back", err))
+	}
+	return Outcome{Revision: out.Revision + 1, RolledBack: true}, cause
+}
+
+func lastDeployed(h History) int {
+	for i := len(h) - 1; i >= 0; i-- {
+		if h[i].Status == statusDeployed {
+			return h[i].Version
+		}
+	}
+	return 0
+}
+
+// Uninstall removes a release, its objects and its history. One that is not there is no error.
+func (c *Cluster) Uninstall(ctx context.Context, id ReleaseID) error {
+	var notes []string
+	cfg, err := c.configuration(id.Namespace, &notes)
+	if err != nil {
+		return err
+	}
+	uninstall := action.NewUninstall(cfg)
+	uninstall.Timeout = DefaultTimeout
+	uninstall.IgnoreNotFound = true
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := uninstall.Run(id.Name)
+		if err != nil && len(notes) > 0 {
+			err = fmt.Errorf("%w: %s", err, strings.Join(notes, "; "))
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return fault("uninstalling", err)
+	case <-ctx.Done():
+		return fault("uninstalling", context.Cause(ctx))
+	}
+}
+
+func fault(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

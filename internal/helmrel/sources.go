@@ -1,0 +1,246 @@
+package helmrel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/sluice-gitops/sluice/internal/gitrepo"
+)
+
+// Sources finds charts. Each repository, each index and each chart is asked for once.
+type Sources struct {
+	// Guard decides where requests may go.
+	Guard *Guard
+	// Mirror is the folder for mirrors of chart repositories; see [gitrepo.DefaultMirror].
+	Mirror string
+	// Auth is offered to TrustedHosts and to no other host.
+	Auth         gitrepo.Auth
+	TrustedHosts []string
+	// Rewrites are the user's insteadOf rules; nil for none.
+	Rewrites *gitrepo.Rewrites
+	// Present are repositories that were fetched already. A chart at the branch of one of them is
+	// read at exactly its revision, so that chart and manifests are of one commit.
+	Present []Present
+
+	repository repository
+	prepare    sync.Once
+	trees      memo[*tree]
+	charts     memo[*Chart]
+}
+
+// Present is a repository whose objects are in a store already.
+type Present struct{ URL, Branch, Revision, Store string }
+
+const (
+	maxChartFile = 5 << 20 // Helm's own limits
+	maxChart     = 100 << 20
+)
+
+// Chart finds and reads the chart that a HelmRelease names.
+func (s *Sources) Chart(ctx context.Context, c ChartSource) (*Chart, error) {
+	s.prepare.Do(func() { s.repository.guard, s.repository.client = s.Guard, s.Guard.Client() })
+	if c.ChartPullSecret != nil || (c.FromGit() && c.SecretRef != nil) {
+		return nil, errors.New("chartPullSecret and secretRef are not supported yet: give credentials to helm-reconcile itself")
+	}
+	if c.FromGit() {
+		key := strings.Join([]string{c.Git, c.GitRef(), path.Clean(c.Path)}, "\x00")
+		return s.charts.do(key, func() (*Chart, error) { return s.fromGit(ctx, c) })
+	}
+	if strings.HasPrefix(c.Repository, "oci://") {
+		return nil, errors.New("charts in an OCI registry are not supported yet")
+	}
+	return s.repository.chart(ctx, c.Repository, c.Name, c.Version)
+}
+
+// tree is a commit. Its lock is there because a store is read by one at a time.
+type tree struct {
+	mu   sync.Mutex
+	snap *gitrepo.Snapshot
+}
+
+func (s *Sources) fromGit(ctx context.Context, c ChartSource) (*Chart, error) {
+	t, err := s.trees.do(c.Git+"\x00"+c.GitRef(), func() (*tree, error) { return s.tree(ctx, c.Git, c.GitRef()) })
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	files, err := folderAt(t.snap, c.Path)
+	if err != nil {
+		return nil, fmt.Errorf("reading chart %s: %w", c.Path, err)
+	}
+	chart, err := FromFolder(files)
+	if err != nil {
+		return nil, fmt.Errorf("chart %s at %.12s: %w", c.Path, t.snap.Revision, err)
+	}
+	chart.Revision = t.snap.Revision
+	return chart, nil
+}
+
+func (s *Sources) tree(ctx context.Context, at, ref string) (*tree, error) {
+	for _, p := range s.Present {
+		if SameRepository(p.URL, at) && (ref == p.Branch || ref == "refs/heads/"+p.Branch || ref == p.Revision) {
+			store, err := gitrepo.OpenStore(p.Store)
+			if err != nil {
+				return nil, err
+			}
+			snap, err := store.Snapshot(p.Revision)
+			return &tree{snap: snap}, err
+		}
+	}
+	if err := s.checkGitURL(at); err != nil {
+		return nil, err
+	}
+	repo, err := s.open(at)
+	if err != nil {
+		return nil, s.untrusted(at, err)
+	}
+	snap, err := repo.FetchRef(ctx, ref)
+	if err != nil {
+		return nil, s.untrusted(at, err)
+	}
+	return &tree{snap: snap}, nil
+}
+
+// UntrustedHost says that a repository wants a credential, and that its host is none to offer one to.
+type UntrustedHost struct {
+	Host string
+	Err  error
+}
+
+func (e *UntrustedHost) Error() string { return e.Err.Error() }
+
+func (e *UntrustedHost) Unwrap() error { return e.Err }
+
+func (s *Sources) untrusted(at string, err error) error {
+	code := gitrepo.Code(err)
+	if s.trusted(at) || (code != gitrepo.CodeBadKey && code != gitrepo.CodeAuth) {
+		return err
+	}
+	return &UntrustedHost{HostOf(at), err}
+}
+
+func (s *Sources) checkGitURL(at string) error {
+	if err := gitrepo.CheckURL(at); err != nil {
+		return err
+	}
+	if u, err := url.Parse(at); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+		return s.Guard.CheckURL(u)
+	}
+	return nil
+}
+
+// open tries the credentials that may be meant for the address: which kind it takes is known only
+// after the user's insteadOf rules.
+func (s *Sources) open(at string) (*gitrepo.Repo, error) {
+	key := gitrepo.Auth{SSHKey: s.Auth.SSHKey, KnownHosts: s.Auth.KnownHosts}
+	token := gitrepo.Auth{TokenFile: s.Auth.TokenFile}
+	tries := []gitrepo.Auth{key, token}
+	if !s.trusted(at) {
+		tries = []gitrepo.Auth{{KnownHosts: s.Auth.KnownHosts}}
+	} else if strings.HasPrefix(at, "http") {
+		slices.Reverse(tries)
+	}
+	var first error
+	for _, auth := range append(tries, gitrepo.Auth{}) {
+		repo, err := gitrepo.Open(gitrepo.Options{URL: at, Mirror: s.Mirror, Auth: auth, Rewrites: s.Rewrites, Control: s.control})
+		if err == nil {
+			return repo, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if gitrepo.Code(err) != gitrepo.CodeBadKey {
+			return nil, err
+		}
+	}
+	return nil, first
+}
+
+func (s *Sources) control(_, address string, _ syscall.RawConn) error {
+	return s.Guard.checkAddr(address)
+}
+
+func (s *Sources) trusted(at string) bool {
+	host := HostOf(at)
+	return host != "" && slices.ContainsFunc(s.TrustedHosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+// folderAt reads a folder of a commit. Paths of the result start at the folder.
+func folderAt(snap *gitrepo.Snapshot, dir string) ([]File, error) {
+	dir = path.Clean(strings.TrimPrefix(dir, "/"))
+	entries, err := snap.Files(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []File
+	budget := int64(maxChart)
+	for _, e := range entries {
+		name := strings.TrimPrefix(e.Path, dir+"/")
+		if dir == "." {
+			name = e.Path
+		}
+		data, err := snap.Read(e, maxChartFile)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if budget -= int64(len(data)); budget < 0 {
+			return nil, fmt.Errorf("the folder holds more than %d MiB", maxChart>>20)
+		}
+		files = append(files, File{name, data})
+	}
+	return files, nil
+}
+
+// HostOf is the host of a repository's URL, user@host:path included, without its port; empty where
+// there is none.
+func HostOf(at string) string {
+	if strings.Contains(at, "://") {
+		u, err := url.Parse(at)
+		if err != nil {
+			return ""
+		}
+		return strings.ToLower(u.Hostname())
+	}
+	host, _, ok := strings.Cut(at, ":")
+	if _, after, has := strings.Cut(host, "@"); has {
+		host = after
+	}
+	if !ok || strings.Contains(host, "/") {
+		return ""
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
+}
+
+// SameRepository reports whether two URLs name one repository: a trailing slash or .git, and the short
+// form user@host:path of ssh, make no difference.
+func SameRepository(a, b string) bool { return a == b || plainURL(a) == plainURL(b) }
+
+func plainURL(at string) string {
+	if !strings.Contains(at, "://") {
+		if user, rest, ok := strings.Cut(at, ":"); ok && !strings.Contains(user, "/") {
+			at = "ssh://" + user + "/" + strings.TrimPrefix(rest, "/")
+		}
+	}
+	u, err := url.Parse(at)
+	if err != nil {
+		return at
+	}
+	host := strings.ToLower(u.Host)
+	if h, port, err := net.SplitHostPort(host); err == nil && (u.Scheme == "ssh" && port == "22" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80") {
+		host = h
+	}
+	user := ""
+	if u.User != nil {
+		user = u.User.Username() + "@"
+	}
+	return u.Scheme + "://" + user + host + strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), ".git")
+}
