@@ -144,7 +144,7 @@ func (d docs) value(t reflect.Type) map[string]any {
 	case reflect.Map:
 		return map[string]any{"type": "object", "additionalProperties": d.value(t.Elem())}
 	case reflect.Slice:
-		return map[string]any{"type": []string{"array", "null"}, "items": d.value(t.Elem())}
+		return map[string]any{"type": "array", "items": d.value(t.Elem())}
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case reflect.Int:

@@ -55,13 +55,13 @@ func Encode(record any) (line []byte, kind Type, err error) {
 		r.Type = TypeManifest
 		record, kind = r, r.Type
 	case Image:
-		r.Type = TypeImage
+		r.Type, r.Fields = TypeImage, orEmpty(r.Fields)
 		record, kind = r, r.Type
 	case Pick:
-		r.Type = TypePick
+		r.Type, r.Fields = TypePick, orEmpty(r.Fields)
 		record, kind = r, r.Type
 	case Commit:
-		r.Type = TypeCommit
+		r.Type, r.Edits = TypeCommit, orEmpty(r.Edits)
 		record, kind = r, r.Type
 	case Apply:
 		r.Type = TypeApply
@@ -80,6 +80,14 @@ func Encode(record any) (line []byte, kind Type, err error) {
 	}
 	line, err = encode(record)
 	return line, kind, err
+}
+
+// orEmpty writes an empty list as [], not null.
+func orEmpty[E any](list []E) []E {
+	if list == nil {
+		return []E{}
+	}
+	return list
 }
 
 // New gives a pointer to an empty record of a type, or false where the type is unknown.

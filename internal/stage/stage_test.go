@@ -68,7 +68,7 @@ func TestPassesEveryByteOn(t *testing.T) {
 	got := exec(t, t.Context(), try(func(_ context.Context, s *stage.IO) error {
 		return s.Write(jsonl.Commit{Source: "a"})
 	}), iotest.OneByteReader(strings.NewReader(odd)))
-	want := myBegin + odd + `{"type":"commit","source":"a","branch":"","parent":"","pushed":false,"message":"","edits":null}` + "\n" + myEnd
+	want := myBegin + odd + `{"type":"commit","source":"a","branch":"","parent":"","pushed":false,"message":"","edits":[]}` + "\n" + myEnd
 	if got.out != want || got.code != 0 || got.errors != "" {
 		t.Errorf("exit %d, stderr %q, got\n%s\nwant\n%s", got.code, got.errors, got.out, want)
 	}
