@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/mikefarah/yq/v4/pkg/yqlib"
 )
 
 // Change is a set of scalars of one document that change together or not at all.
@@ -33,6 +35,8 @@ type Outcome struct {
 	// Shared are the anchors through which other places use the scalars that were changed:
 	// what they stand for has changed there as well.
 	Shared []string
+	// Done says that all the scalars were strings of the new text already.
+	Done bool
 	// Err is a [*RefusedError] where the change was not made.
 	Err error
 }
@@ -113,6 +117,9 @@ type plan struct {
 
 // add takes a change into the plan, or refuses it whole.
 func (p *plan) add(change Change) Outcome {
+	if lines, done := p.tree.done(change); done {
+		return Outcome{Lines: lines, Done: true}
+	}
 	var out Outcome
 	var cuts []cut
 	for _, scalar := range change.Scalars {
@@ -137,6 +144,18 @@ func (p *plan) add(change Change) Outcome {
 	}
 	p.take(cuts)
 	return out
+}
+
+// done says whether a change was made before.
+func (t *tree) done(change Change) (lines []int, done bool) {
+	for _, scalar := range change.Scalars {
+		n, refused := t.find(change.Doc, scalar.Path)
+		if refused != nil || n.Kind != yqlib.ScalarNode || n.Tag != "!!str" || n.Value != scalar.New {
+			return nil, false
+		}
+		lines = append(lines, n.Line)
+	}
+	return lines, true
 }
 
 // clash refuses a second text for a scalar that is already being changed: two users of one

@@ -318,6 +318,29 @@ func TestSeveral(t *testing.T) {
 	}
 }
 
+// Made twice, a change is no error and no edit. Half made, it is somebody else's work.
+func TestDone(t *testing.T) {
+	change := []Change{{Scalars: []Scalar{{path("a"), "1", "2"}, {path("b"), "3", "4"}}}}
+	for file, want := range map[string]struct {
+		file string
+		done bool
+		err  string
+	}{
+		"a: '1'\nb: 3\n":     {"a: '2'\nb: \"4\"\n", false, ""},
+		"a: '2'\nb: \"4\"\n": {"a: '2'\nb: \"4\"\n", true, ""},
+		"a: '2'\nb: '3'\n":   {"a: '2'\nb: '3'\n", false, "the file has changed"},
+		"a: 2\nb: '4'\n":     {"a: 2\nb: '4'\n", false, "the file has changed"},
+	} {
+		got, outcomes, err := Apply([]byte(file), change)
+		if err != nil || string(got) != want.file || outcomes[0].Done != want.done {
+			t.Errorf("%q: %q, %+v, %v", file, got, outcomes[0], err)
+		}
+		if e := outcomes[0].Err; (e != nil) != (want.err != "") || e != nil && !strings.Contains(e.Error(), want.err) {
+			t.Errorf("%q: %v", file, e)
+		}
+	}
+}
+
 // An anchor around the scalar counts, one that nobody uses does not.
 func TestShared(t *testing.T) {
 	file := "a: &unused\n  b: &used\n    image: a:1\nc: *used\n"
