@@ -15,14 +15,13 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(kubetest.Main(m)) }
 
-const agent = "helmrel-test"
-
 // bench is a namespace of a real cluster with a client of its own.
 type bench struct {
 	t         *testing.T
 	kube      *kubetest.Cluster
 	helm      *Cluster
 	namespace string
+	agent     string
 	adopt     bool
 	again     bool
 }
@@ -31,6 +30,7 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	kube := kubetest.Shared(t)
 	b := &bench{t: t, kube: kube, namespace: kube.Namespace(t)}
+	b.agent = "helmrel/" + b.namespace + "/"
 	b.helm = b.connect(kube.Kubeconfig)
 	return b
 }
@@ -42,7 +42,7 @@ func (b *bench) connect(kubeconfig string) *Cluster {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	config.UserAgent = agent
+	config.UserAgent = b.agent
 	c, err := NewCluster(config)
 	if err != nil {
 		b.t.Fatal(err)
@@ -127,7 +127,7 @@ func TestInstallUpgradeUnchangedUninstall(t *testing.T) {
 	if got := b.configMap("app-one").At("data", "greeting"); got != "hello" {
 		t.Errorf("greeting %v", got)
 	}
-	requests := b.kube.Count(t, agent, func() { b.settles("", simple(), StepUnchanged, 1) })
+	requests := b.kube.Count(t, b.agent, func() { b.settles("", simple(), StepUnchanged, 1) })
 	if len(requests) != 1 || requests[0].Verb != "list" || requests[0].Resource != "secrets" {
 		t.Errorf("a quiet run asks %v", requests)
 	}
@@ -159,7 +159,7 @@ func TestSafety11ChartRenamed(t *testing.T) {
 	uid := b.configMap("app-one").At("metadata", "uid")
 	renamed := simple()
 	renamed["Chart.yaml"] = chartYAML("renamed", "0.1.0")
-	requests := b.kube.Count(t, agent, func() { b.settles("", renamed, StepUpgrade, 2) })
+	requests := b.kube.Count(t, b.agent, func() { b.settles("", renamed, StepUpgrade, 2) })
 	for _, r := range kubetest.Writes(requests) {
 		if r.Verb == "delete" {
 			t.Errorf("deleted: %v", r)
@@ -308,7 +308,7 @@ func TestDryRunWritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	task := Task{HelmRelease: h, Chart: c, Values: Values{}, Digest: want40, Owner: me, Decision: Decide(nil, Wish{}), DryRun: true}
-	requests := b.kube.Count(t, agent, func() {
+	requests := b.kube.Count(t, b.agent, func() {
 		if out, err := b.helm.Do(t.Context(), task); err != nil || out.Revision != 1 {
 			t.Errorf("%+v, %v", out, err)
 		}
@@ -392,8 +392,8 @@ spec:
 func TestRequestsOfOneRelease(t *testing.T) {
 	b := newBench(t)
 	b.helm = b.connect(b.kube.Kubeconfig)
-	cold := b.kube.Count(t, agent, func() { b.settles("", simple(), StepInstall, 1) })
-	warm := b.kube.Count(t, agent, func() { b.settles(`,"values":{"count":2}`, simple(), StepUpgrade, 2) })
+	cold := b.kube.Count(t, b.agent, func() { b.settles("", simple(), StepInstall, 1) })
+	warm := b.kube.Count(t, b.agent, func() { b.settles(`,"values":{"count":2}`, simple(), StepUpgrade, 2) })
 	t.Logf("install %d requests with discovery, upgrade %d without", len(cold), len(warm))
 	if len(cold) > 12 || len(warm) > 9 {
 		t.Errorf("install %d requests:\n%v\nupgrade %d:\n%v", len(cold), cold, len(warm), warm)

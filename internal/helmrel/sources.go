@@ -210,14 +210,18 @@ func HostOf(at string) string {
 		}
 		return strings.ToLower(u.Hostname())
 	}
-	host, _, ok := strings.Cut(at, ":")
-	if _, after, has := strings.Cut(host, "@"); has {
-		host = after
+	user, rest, has := strings.Cut(at, "@")
+	if !has {
+		rest = user
+	}
+	host, _, ok := strings.Cut(rest, ":")
+	if inner, found := strings.CutPrefix(rest, "["); found {
+		host, _, ok = strings.Cut(inner, "]:")
 	}
 	if !ok || strings.Contains(host, "/") {
 		return ""
 	}
-	return strings.ToLower(strings.Trim(host, "[]"))
+	return strings.ToLower(host)
 }
 
 // SameRepository reports whether two URLs name one repository: a trailing slash or .git, and the short
