@@ -40,10 +40,10 @@ race: ## run the tests of the parts that run concurrently under the race detecto
 	CGO_ENABLED=1 go test -race -timeout 20m ./internal/... ./cmd/git-fetch ./cmd/scan-tags ./cmd/pick-tag ./cmd/bump-yaml
 
 demo: build kubebox ## run the main job on an embedded control plane, registry and git server (KEEP=1 leaves it running)
-	go run ./pipelines/demo -bin bin $(if $(KEEP),-keep)
+	go run ./test/demo -bin bin $(if $(KEEP),-keep)
 
 conformance: build kubebox ## run the chain on a repository as it is in public (CORPUS=folder)
-	go run ./pipelines/conformance -bin bin -corpus '$(CORPUS)'
+	go run ./test/conformance -bin bin -corpus '$(CORPUS)'
 
 bench: build ## measure against the tools that a user would pick instead
 	go test -run '^$$' -bench . -benchtime 1x ./bench
