@@ -32,7 +32,7 @@ func init() {
 
 // grace is how long a Helm action may go on after its context has ended. Helm then notes the revision
 // as failed; a process that just ended would leave it pending for good.
-const grace = 15 * time.Second
+const grace = 12 * time.Second
 
 // Cluster is Helm on one cluster. All releases share its discovery. It is safe for concurrent use.
 type Cluster struct {

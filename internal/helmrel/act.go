@@ -1,0 +1,193 @@
+package helmrel
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-gitops/sluice/internal/kube"
+)
+
+// The annotation by which Flux users take an object out of the sync.
+var ignoreAnnotations = []string{"fluxcd.io/ignore", "flux.weave.works/ignore"}
+
+// The values of the ignore annotation that mean something.
+const (
+	ignoreAll   = "true"      // neither changed nor uninstalled
+	ignorePrune = "sync_only" // changed, not uninstalled
+)
+
+func ignoring(h *HelmRelease) string {
+	for _, name := range ignoreAnnotations {
+		if v := h.Metadata.Annotations[name]; v == ignoreAll || v == ignorePrune {
+			return v
+		}
+	}
+	return ""
+}
+
+// run installs or upgrades.
+func (it *item) run(ctx context.Context, r *Run) {
+	var out Outcome
+	err := func() (err error) {
+		defer recovered(&err)
+		out, err = r.Cluster.Do(ctx, Task{HelmRelease: it.wanted.Release, Chart: it.prepared.chart, Values: it.prepared.values,
+			Digest: it.prepared.digest, Owner: it.owner, History: it.history, Decision: it.decision, DryRun: it.dryRun})
+		return err
+	}()
+	action := Upgraded
+	if it.decision.Step == StepInstall {
+		action = Installed
+	}
+	switch {
+	case err == nil:
+		it.finish(Result{Action: action, Revision: out.Revision, Message: join(it.decision.Why, out.Note)})
+	case out.RolledBack:
+		it.fail(&Fault{Code: "helm", Err: err})
+		it.result.Action, it.result.Revision = RolledBack, out.Revision
+	default:
+		it.fail(&Fault{Code: "helm", Err: err})
+		it.result.Revision = out.Revision
+	}
+}
+
+func join(a, b string) string {
+	if a != "" && b != "" {
+		return a + "; " + b
+	}
+	return a + b
+}
+
+// finish completes a result with what all results have.
+func (it *item) finish(result Result) {
+	result.Index, result.Source, result.HelmRelease, result.Release = it.index, it.wanted.Source, it.wanted.ID, it.release
+	if p := it.prepared; p != nil {
+		if p.chart != nil {
+			result.Chart, result.Version, result.ChartRevision = p.chart.Name, p.chart.Version, p.chart.Revision
+			result.Notes = append(result.Notes, p.chart.Notes...)
+		}
+		result.Message = p.secrets.Hide(result.Message)
+	}
+	result.Message = oneLine(result.Message)
+	result.Notes = append(result.Notes, it.notes...)
+	it.result = &result
+}
+
+func (it *item) fail(err error) {
+	code, hint := Explain(err)
+	it.finish(Result{Action: Failed, Revision: lastRevision(it.history), Message: err.Error(), Code: code, Hint: hint})
+}
+
+func (it *item) block(d Decision) {
+	it.finish(Result{Action: Blocked, Revision: d.Revision, Message: d.Why, Code: d.Code, Hint: d.Hint})
+}
+
+// settled says that the release is this HelmRelease's as it stands.
+func (it *item) settled() bool {
+	return it.result != nil && it.result.Action == Unchanged && !it.ignored
+}
+
+// wantedEntry is what the inventory is to hold of the item.
+func (it *item) wantedEntry() *kube.Entry {
+	extra := map[string]string{extraOwner: it.wanted.ID.String()}
+	if ignoring(it.wanted.Release) == ignorePrune {
+		extra[extraKeep] = "true"
+	}
+	return &kube.Entry{ID: entryID(it.release), Source: it.wanted.Source, Extra: extra}
+}
+
+func (it *item) entryDiffers() bool {
+	want := it.wantedEntry()
+	return it.entry == nil || it.entry.Source != want.Source || !maps.Equal(it.entry.Extra, want.Extra)
+}
+
+// writeAhead puts into the inventory what is about to be made, before it is.
+func (p *plan) writeAhead() {
+	for _, it := range p.items {
+		if it.result == nil || it.settled() {
+			p.inventory.Entries[entryID(it.release)] = it.wantedEntry()
+		}
+	}
+}
+
+// settle takes out of the inventory what was seen gone, and notes how far the sources are.
+func (p *plan) settle(r *Run, whole bool) {
+	for _, id := range p.forget {
+		delete(p.inventory.Entries, id)
+	}
+	for _, u := range p.removals {
+		if u.result != nil && u.result.Action == Uninstalled {
+			delete(p.inventory.Entries, u.entry.ID)
+		}
+	}
+	if !whole {
+		return
+	}
+	maps.Copy(p.inventory.Sources, p.states)
+	for _, f := range r.From {
+		if state, known := p.inventory.Sources[f.Name]; known && f.State.Fetched.After(state.Fetched) {
+			state.Fetched = f.State.Fetched // there is a write anyway
+			p.inventory.Sources[f.Name] = state
+		}
+	}
+	for _, source := range r.Dropped {
+		if len(p.inventory.Held(source)) == 0 && !slices.ContainsFunc(r.From, func(f From) bool { return f.Name == source }) {
+			delete(p.inventory.Sources, source)
+		}
+	}
+}
+
+func (u *removal) run(ctx context.Context, r *Run) {
+	if u.dryRun {
+		u.finish(Result{Action: Uninstalled, Message: "its HelmRelease is gone"})
+		return
+	}
+	err := func() (err error) {
+		defer recovered(&err)
+		return r.Cluster.Uninstall(ctx, u.release)
+	}()
+	if err != nil {
+		u.finish(Result{Action: Failed, Revision: lastRevision(u.history), Message: err.Error(), Code: "helm",
+			Hint: "the release stays in the inventory; the next run tries again"})
+		return
+	}
+	u.finish(Result{Action: Uninstalled, Message: "its HelmRelease is gone"})
+}
+
+func (u *removal) finish(result Result) {
+	result.Index, result.Source, result.HelmRelease, result.Release = -1, u.entry.Source, ownerOf(u.entry), u.release
+	result.Message = oneLine(result.Message)
+	u.result = &result
+}
+
+// checkSources refuses a run that would go back in time, or that has lost objects on the way.
+func (r *Run) checkSources(inv *kube.Inventory) error {
+	for _, f := range r.From {
+		before, known := inv.Sources[f.Name]
+		now := f.State
+		switch {
+		case !known:
+		case !r.Replay && !now.Fetched.IsZero() && now.Fetched.Before(before.Fetched):
+			return &kube.RefusedError{Code: "stale", Hint: "fetch again; --replay applies a recorded stream on purpose",
+				Message: fmt.Sprintf("source %s is stale: it was fetched at %s, and a fetch of %s has been applied since",
+					f.Name, now.Fetched.UTC().Format(time.RFC3339), before.Fetched.UTC().Format(time.RFC3339))}
+		case r.Prune && !r.AllowFewer && f.Whole && now.Manifests < before.Manifests && now.Revision == before.Revision &&
+			now.Tool == before.Tool && slices.Equal(now.Paths, before.Paths):
+			return &kube.RefusedError{Code: "fewer", Hint: "--allow-fewer uninstalls what is missing all the same",
+				Message: fmt.Sprintf("source %s brings %d HelmReleases, and brought %d at the same revision %.12s before: nothing was changed",
+					f.Name, now.Manifests, before.Manifests, now.Revision)}
+		}
+	}
+	return nil
+}
+
+func oneLine(text string) string {
+	lines := strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' })
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return l == "" }), "; ")
+}

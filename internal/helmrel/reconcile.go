@@ -1,0 +1,243 @@
+package helmrel
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluice-gitops/sluice/internal/kube"
+)
+
+// Run is one reconciliation: what is wanted, and how to go about it.
+type Run struct {
+	Cluster *Cluster
+	Sources *Sources
+	Store   *kube.Store
+	Lease   *kube.Lease
+	// Inventory is the identity of the inventory, which the releases are labelled with.
+	Inventory ID
+
+	// Wanted are the HelmReleases, in the order in which results are reported.
+	Wanted []Wanted
+	// From are the sources that they come from, and others that hold none.
+	From []From
+	// Dropped names sources that are gone for good.
+	Dropped []string
+
+	// Prune allows to uninstall. Without it nothing is.
+	Prune bool
+	// DryRun renders and asks the API server what it thinks, and changes nothing.
+	DryRun bool
+	// Replay passes a stream that was fetched before the one that was applied last, AllowFewer a
+	// source that brings fewer HelmReleases than the same input brought before.
+	Replay, AllowFewer bool
+	// Adopt takes over releases that somebody made by hand, Again tries what failed before.
+	Adopt, Again bool
+	// Workers is how many releases are worked on at a time; 1 when zero.
+	Workers int
+
+	// Report takes each result, in the order of Wanted, then those that are in the inventory only.
+	Report func(Result)
+	// Stop, where set, says that no new change is to be started.
+	Stop func() bool
+	// Progress, where set, is told how many releases are done.
+	Progress func(done, total int)
+
+	// ready holds what was prepared, so that planning anew under the lease costs two requests.
+	ready []*prepared
+}
+
+// Wanted is a HelmRelease of a source.
+type Wanted struct {
+	Source string
+	// ID is its identity, with the namespace settled.
+	ID ID
+	// Release is what it says; nil where Fault says why it cannot be read.
+	Release *HelmRelease
+	Fault   error
+}
+
+// From is one source.
+type From struct {
+	Name string
+	// State is what the inventory is to remember of it; Manifests counts its HelmReleases.
+	State kube.SourceState
+	// Whole says that all its manifests are here. The caller vouches for it: a release of a whole
+	// source that no HelmRelease asks for any more may be uninstalled.
+	Whole bool
+}
+
+// Action says what happened to a release, or under a dry run would.
+type Action string
+
+// The actions. A release that is held back is one that would be uninstalled were its source whole.
+const (
+	Installed   Action = "installed"
+	Upgraded    Action = "upgraded"
+	Unchanged   Action = "unchanged"
+	RolledBack  Action = "rolled-back"
+	Uninstalled Action = "uninstalled"
+	Blocked     Action = "blocked"
+	Failed      Action = "failed"
+	Held        Action = "held"
+)
+
+// Result is what happened to one release. Its texts hold no secret.
+type Result struct {
+	// Index is that of Wanted; -1 for a release that is in the inventory only.
+	Index       int
+	Source      string
+	HelmRelease ID
+	Release     ReleaseID // zero where the HelmRelease could not be read
+	Action      Action
+	// Chart, Version and ChartRevision name the chart; empty where it was not loaded.
+	Chart, Version, ChartRevision string
+	// Revision is the release's last one; 0 for none.
+	Revision int
+	// Message says why. Code and Hint are set when something is wrong: a word for programs, and
+	// what to do about it.
+	Message, Code, Hint string
+	// Notes say what was decided about the chart.
+	Notes []string
+}
+
+var errStopped = errors.New("stopped before all was done")
+
+// settleLimit is the time that a stopped run has to write its inventory and release its lease.
+const settleLimit = 6 * time.Second
+
+// Do carries the run out. Results of single releases go to Report, failed ones included; an error is
+// about the run as a whole: [*kube.RefusedError], [*kube.LockedError], [kube.ErrLostLease], or why the
+// API server cannot be used.
+func (r *Run) Do(ctx context.Context) error {
+	p, err := r.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if r.DryRun {
+		return r.act(ctx, p) // every step of a dry run only asks
+	}
+	if p.quiet() {
+		p.reportAll(r)
+		return nil
+	}
+	leased, lease, err := r.Lease.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	err = r.write(leased)
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	return errors.Join(err, lease.Release(settling))
+}
+
+// write plans anew, now that nobody else writes, and acts.
+func (r *Run) write(ctx context.Context) error {
+	p, err := r.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if p.quiet() {
+		p.reportAll(r)
+		return nil
+	}
+	p.writeAhead()
+	if err := r.Store.Save(ctx, p.inventory); err != nil {
+		return err
+	}
+	stopped := r.act(ctx, p)
+	p.settle(r, stopped == nil)
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	return errors.Join(stopped, r.Store.Save(settling, p.inventory))
+}
+
+// act installs and upgrades, several at a time, and then uninstalls.
+func (r *Run) act(ctx context.Context, p *plan) error {
+	report := &inOrder{run: r, waiting: make([]*Result, len(p.items)), total: len(p.items)}
+	var workers errgroup.Group
+	workers.SetLimit(max(r.Workers, 1))
+	for _, it := range p.items {
+		if it.result == nil && r.stopped(ctx) {
+			break
+		}
+		workers.Go(func() error {
+			if it.result == nil {
+				it.run(ctx, r)
+			}
+			report.done(it.result)
+			return nil
+		})
+	}
+	_ = workers.Wait()
+	report.rest()
+	if r.stopped(ctx) {
+		return stopReason(ctx)
+	}
+	for _, u := range p.removals {
+		if u.result == nil && r.stopped(ctx) {
+			return stopReason(ctx)
+		}
+		if u.result == nil {
+			u.run(ctx, r)
+		}
+		r.Report(*u.result)
+	}
+	return nil
+}
+
+func (r *Run) stopped(ctx context.Context) bool {
+	return ctx.Err() != nil || r.Stop != nil && r.Stop()
+}
+
+func stopReason(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return errStopped
+}
+
+// inOrder reports results in the order of the items, whatever the order in which they come.
+type inOrder struct {
+	run     *Run
+	mu      sync.Mutex
+	waiting []*Result
+	next    int
+	count   int
+	total   int
+}
+
+func (o *inOrder) done(result *Result) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waiting[result.Index] = result
+	o.count++
+	if o.run.Progress != nil {
+		o.run.Progress(o.count, o.total)
+	}
+	for o.next < len(o.waiting) && o.waiting[o.next] != nil {
+		o.run.Report(*o.waiting[o.next])
+		o.next++
+	}
+}
+
+// rest reports what was done behind something that was not, in a run that was stopped.
+func (o *inOrder) rest() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, result := range o.waiting[o.next:] {
+		if result != nil {
+			o.run.Report(*result)
+		}
+	}
+}
+
+// released reports whether a source has let go of what it no longer wants: it is here and whole, or it
+// was dropped.
+func (r *Run) released(source string) bool {
+	return slices.Contains(r.Dropped, source) || slices.ContainsFunc(r.From, func(f From) bool { return f.Name == source && f.Whole })
+}
