@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/sluice-gitops/sluice/internal/jsonl"
+	"github.com/sluice-gitops/sluice/internal/kube"
+	"github.com/sluice-gitops/sluice/internal/stage"
+)
+
+// report writes results in the order of the manifests, whatever order they come in.
+type report struct {
+	s  *stage.IO
+	o  options
+	in *input
+
+	mu       sync.Mutex
+	slots    []*kube.Result // by manifest
+	next     int            // the first manifest whose result is not written
+	pruned   []kube.Result
+	held     map[string][]kube.ID // by source
+	notReady []kube.Result
+	totals   map[kube.Action]int
+	failed   bool // the run as a whole
+}
+
+func newReport(s *stage.IO, o options, in *input) *report {
+	r := &report{s: s, o: o, in: in, slots: make([]*kube.Result, len(in.manifests)), held: map[string][]kube.ID{}, totals: map[kube.Action]int{}}
+	for i, m := range in.manifests {
+		if m.err != nil {
+			r.slots[i] = &kube.Result{ID: m.id, Source: m.place.Source, Action: kube.Failed,
+				Err: &kube.Error{Code: "bad-object", Err: m.err}}
+		}
+	}
+	return r
+}
+
+// take takes a result as soon as there is one.
+func (r *report) take(result kube.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case result.NotReady:
+		r.notReady = append(r.notReady, result)
+	case result.Index < 0:
+		r.pruned = append(r.pruned, result)
+	default:
+		r.slots[r.in.index[result.Index]] = &result
+		r.flush(false)
+	}
+}
+
+// flush writes what is next in order; all of it once no more results come.
+func (r *report) flush(all bool) {
+	for ; r.next < len(r.slots); r.next++ {
+		result := r.slots[r.next]
+		if result == nil {
+			if all {
+				continue // the run ended before its turn
+			}
+			return
+		}
+		r.write(*result, r.in.manifests[r.next])
+	}
+}
+
+// write writes one apply record and, where it failed, the error record that goes with it.
+func (r *report) write(result kube.Result, m manifest) {
+	record := jsonl.Apply{
+		Source: result.Source, ID: result.ID.String(), Group: result.ID.Group, Kind: result.ID.Kind,
+		Namespace: result.ID.Namespace, Name: result.ID.Name,
+		Action: jsonl.ApplyAction(result.Action), DryRun: r.o.dryRun, Transformed: m.transformed, Message: result.Message,
+	}
+	if m.err != nil {
+		record.ID = m.label
+	}
+	if result.Action == kube.Held {
+		record.Action = jsonl.Skipped
+	}
+	if result.Err != nil {
+		record.Message = result.Err.Error()
+	}
+	r.totals[kube.Action(record.Action)]++
+	_ = r.s.Write(record) // a broken stdout is seen at the end of the run
+	if result.Err != nil {
+		r.fail(result, m, record.ID)
+	}
+}
+
+func (r *report) fail(result kube.Result, m manifest, id string) {
+	code, hint := kube.Explain(result.Err)
+	r.s.Fail(jsonl.Error{
+		Code: code, Message: result.Err.Error(), Hint: hint, ID: id,
+		Source: result.Source, File: m.place.File, Line: m.place.Line,
+	})
+}
+
+// close writes what is left when the run is over, and sums up.
+func (r *report) close(sources []kube.Source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flush(true)
+	for _, result := range r.pruned {
+		if result.Action == kube.Held {
+			r.held[result.Source] = append(r.held[result.Source], result.ID)
+		}
+		r.write(result, manifest{})
+	}
+	for _, result := range r.notReady {
+		r.fail(result, r.in.manifests[r.in.index[result.Index]], result.ID.String())
+	}
+	r.holdBack(sources)
+	r.sumUp()
+}
+
+// holdBack says what was not deleted because not all of its source is here.
+func (r *report) holdBack(sources []kube.Source) {
+	if !r.o.prune {
+		return
+	}
+	if truncated := r.s.Tally().Truncated(); truncated != nil && len(sources) == 0 {
+		r.s.HoldBack(jsonl.Error{Code: "not-whole", Message: fmt.Sprintf("nothing is deleted: %v", truncated),
+			Hint: "a stage before this one died: its own message says why"})
+	}
+	for _, source := range sources {
+		if source.Whole {
+			continue
+		}
+		message := fmt.Sprintf("nothing of it is deleted: %v", r.s.Tally().Whole(source.Name))
+		if held := r.held[source.Name]; len(held) > 0 {
+			message += fmt.Sprintf("; held back: %s", list(held))
+		}
+		r.s.HoldBack(jsonl.Error{Code: "not-whole", Source: source.Name, Message: message,
+			Hint: "--assume-whole deletes all the same; a stage that filters on purpose wants no --prune"})
+	}
+}
+
+// list names up to ten objects.
+func list(ids []kube.ID) string {
+	var names []string
+	for i, id := range ids {
+		if i == 10 {
+			return strings.Join(names, ", ") + fmt.Sprintf(" and %d more", len(ids)-i)
+		}
+		names = append(names, id.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// sumUp writes the totals: into the end record, and in one line for people.
+func (r *report) sumUp() {
+	var words []string
+	changes := 0
+	for _, action := range []kube.Action{kube.Created, kube.Configured, kube.Unchanged, kube.Pruned, kube.Skipped, kube.Failed} {
+		n := r.totals[action]
+		if n == 0 {
+			continue
+		}
+		r.s.Total(string(action), n)
+		words = append(words, fmt.Sprintf("%d %s", n, action))
+		if action == kube.Created || action == kube.Configured || action == kube.Pruned {
+			changes += n
+		}
+	}
+	if changes > 0 && r.o.exitCode {
+		r.s.PendingChanges()
+	}
+	if transformed := r.transformed(); transformed > 0 {
+		r.s.Warn("%d objects are not as they stand in git: a stage before this one has changed them", transformed)
+	}
+	if len(words) == 0 && !r.failed {
+		words = []string{"nothing to do"}
+	}
+	if len(words) > 0 {
+		prefix := ""
+		if r.o.dryRun {
+			prefix = "dry run: "
+		}
+		r.s.Infof("%s%s", prefix, strings.Join(words, ", "))
+	}
+}
+
+func (r *report) transformed() int {
+	n := 0
+	for _, m := range r.in.manifests {
+		if m.transformed {
+			n++
+		}
+	}
+	return n
+}

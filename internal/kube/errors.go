@@ -1,0 +1,162 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Error is a failure with a stable word for programs and a hint for people.
+type Error struct {
+	Code string
+	Hint string
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// RefusedError says that a run was refused for safety, before it changed anything.
+type RefusedError struct {
+	Code    string // "stale" or "fewer"
+	Message string
+	Hint    string
+}
+
+func (e *RefusedError) Error() string { return e.Message }
+
+// Explain finds code and hint of any error of this package. Code is never empty.
+func Explain(err error) (code, hint string) {
+	var known *Error
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &known):
+		return known.Code, known.Hint
+	case errors.As(err, &refused):
+		return refused.Code, refused.Hint
+	}
+	return "failed", ""
+}
+
+// explained gives a failed request a code and a hint. What says who may not do what.
+func explained(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	wrapped := &Error{Code: "failed", Err: fmt.Errorf("%s: %w", doing, err)}
+	var network net.Error
+	var address *url.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+	case apierrors.IsUnauthorized(err):
+		wrapped.Code, wrapped.Hint = "unauthorized", "the kubeconfig's credentials are not valid, or no longer"
+	case apierrors.IsForbidden(err):
+		wrapped.Code, wrapped.Hint = "forbidden", "the message names the right that is missing; kubectl auth can-i --list shows the ones there are"
+	case apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err), apierrors.IsServerTimeout(err):
+		wrapped.Code, wrapped.Hint = "overloaded", "the API server asks to come back later"
+	case errors.As(err, &network) && network.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		wrapped.Code, wrapped.Hint = "unreachable", "the API server took the connection and gave no answer in time"
+	case errors.As(err, &address), errors.As(err, &network):
+		wrapped.Code, wrapped.Hint = "unreachable", "is the cluster up, and the kubeconfig's server address right?"
+	}
+	return wrapped
+}
+
+// conflict is one field that another manager owns.
+type conflict struct{ manager, field string }
+
+// conflictsIn reads the conflicts that an apply was refused for; none for any other error.
+func conflictsIn(err error) []conflict {
+	var status apierrors.APIStatus
+	if !apierrors.IsConflict(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	var found []conflict
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Type != metav1.CauseTypeFieldManagerConflict {
+			continue
+		}
+		// conflict with "kubectl-edit" using apps/v1 at 2026-11-20T12:00:00Z
+		_, rest, _ := strings.Cut(cause.Message, `"`)
+		manager, _, _ := strings.Cut(rest, `"`)
+		found = append(found, conflict{manager, cause.Field})
+	}
+	return found
+}
+
+// byHand says whether all the fields belong to people who used kubectl, whose edits are what we
+// are here to undo, or to nobody. What a controller or another deployment tool owns is a conflict.
+func byHand(conflicts []conflict) bool {
+	return !slices.ContainsFunc(conflicts, func(c conflict) bool {
+		return !strings.HasPrefix(c.manager, "kubectl") && c.manager != "before-first-apply"
+	})
+}
+
+// describeConflicts names each manager with its fields, in the server's order.
+func describeConflicts(conflicts []conflict) string {
+	var managers []string
+	fields := map[string][]string{}
+	for _, c := range conflicts {
+		if fields[c.manager] == nil {
+			managers = append(managers, c.manager)
+		}
+		fields[c.manager] = append(fields[c.manager], c.field)
+	}
+	for i, manager := range managers {
+		managers[i] = strings.Join(fields[manager], ", ") + " of " + manager
+	}
+	return strings.Join(managers, "; ")
+}
+
+// applyError explains why one object could not be applied.
+func applyError(err error, kind GroupKind) error {
+	if conflicts := conflictsIn(err); conflicts != nil {
+		return &Error{Code: "conflict", Err: fmt.Errorf("apply failed: conflict over %s", describeConflicts(conflicts)),
+			Hint: "take the fields out of the manifest, or stop the other manager from setting them"}
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return explained(err, "apply failed")
+	}
+	reason := status.Status()
+	if kind == secretKind && reason.Reason != metav1.StatusReasonForbidden && reason.Reason != metav1.StatusReasonNotFound {
+		// The API server quotes the values that it refuses.
+		err = errors.New(withoutValues(reason))
+	}
+	switch {
+	case reason.Reason == metav1.StatusReasonInvalid && strings.Contains(reason.Message, "immutable"):
+		return &Error{Code: "immutable", Err: fmt.Errorf("apply failed: %w", err),
+			Hint: "the field cannot be changed in place: delete the object, and the next run makes it anew"}
+	case reason.Reason == metav1.StatusReasonInvalid, reason.Reason == metav1.StatusReasonBadRequest, strings.Contains(reason.Message, "field not declared in schema"):
+		return &Error{Code: "invalid", Err: fmt.Errorf("apply failed: %w", err)}
+	case reason.Reason == metav1.StatusReasonNotFound && reason.Details != nil && reason.Details.Kind == "namespaces":
+		return &Error{Code: "no-namespace", Err: fmt.Errorf("apply failed: %w", err), Hint: "add the Namespace to the manifests, or make it"}
+	case reason.Code == 413:
+		return &Error{Code: "too-large", Err: fmt.Errorf("apply failed: %w", err), Hint: "the API server takes objects of up to about 1.5 MB"}
+	case kind == secretKind:
+		return &Error{Code: "failed", Err: fmt.Errorf("apply failed: %w", err)}
+	}
+	return explained(err, "apply failed")
+}
+
+// withoutValues says what was wrong with a Secret by field and reason only.
+func withoutValues(status metav1.Status) string {
+	text := "the API server refused it (" + cmp.Or(string(status.Reason), fmt.Sprint(status.Code)) + ")"
+	if status.Details != nil {
+		for _, cause := range status.Details.Causes {
+			if cause.Field != "" {
+				text += ", field " + cause.Field
+			}
+		}
+	}
+	return text + "; its words are withheld, for they may quote the Secret"
+}

@@ -1,0 +1,202 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// unwanted are the entries that no object of this run stands for, as far as they concern it:
+// those of whole and dropped sources, and, to be named, those of sources that are not whole.
+func (p *plan) unwanted(s *Sync) []*removal {
+	if !s.Prune {
+		return nil
+	}
+	whole := map[string]bool{}
+	for _, source := range s.Sources {
+		whole[source.Name] = source.Whole
+	}
+	var removals []*removal
+	for _, entry := range p.inventory.sorted() {
+		kind := entry.GroupKind()
+		if p.wanted[entry.ID] != nil || slices.Contains(s.Skip, kind) {
+			continue
+		}
+		isWhole, here := whole[entry.Source]
+		dropped := slices.Contains(s.Dropped, entry.Source)
+		if !here && !dropped {
+			continue
+		}
+		r := &removal{entry: entry, resource: p.kinds.Find(kind, entry.Version)}
+		if r.resource == nil {
+			r.resource = p.kinds.Find(kind, "")
+		}
+		switch {
+		case !isWhole && !dropped:
+			r.decide(Held, "held back: its source is not whole")
+		case keptKinds[kind]:
+			r.decide(Skipped, "not pruned: a "+kind.Kind+" takes others' objects or data with it")
+		case r.resource == nil:
+			r.decide(Skipped, "not pruned: the cluster does not serve its kind; the inventory keeps it")
+		default:
+			r.stage = stageOf(kind, r.resource.Namespaced)
+		}
+		removals = append(removals, r)
+	}
+	slices.SortStableFunc(removals, func(a, b *removal) int { return b.stage - a.stage })
+	return removals
+}
+
+func (r *removal) decide(action Action, message string) {
+	r.result = &Result{Index: -1, ID: r.entry.ID, Source: r.entry.Source, Action: action, Message: message}
+}
+
+func (r *removal) fail(err error) {
+	r.decide(Failed, "")
+	r.result.Err = err
+}
+
+// decidePrunes keeps from deletion what is not, or not for certain, what we made.
+func (p *plan) decidePrunes(s *Sync, seen *snapshot) {
+	p.prunes = slices.DeleteFunc(p.prunes, func(r *removal) bool {
+		if r.result != nil {
+			return false
+		}
+		r.live = seen.objects[r.entry.ID]
+		switch l := r.live; {
+		case l == nil && seen.unseen[r.entry.ID] != nil:
+			r.fail(explained(seen.unseen[r.entry.ID], "prune failed"))
+		case l == nil:
+			p.forget = append(p.forget, r.entry)
+			return true
+		case r.entry.UID == "" && l.Fields == "":
+			// Written ahead by a run that died before it made the object; somebody else did.
+			p.forget = append(p.forget, r.entry)
+			r.decide(Skipped, "not pruned: it was never applied from here")
+		case r.entry.UID != "" && r.entry.UID != l.UID:
+			p.forget = append(p.forget, r.entry)
+			r.decide(Skipped, "not pruned: somebody else has made it anew; the inventory forgets it")
+		case l.Ignore != "":
+			r.decide(Skipped, "not pruned: the live object's annotation says ignore")
+		case l.Deleting:
+			r.decide(Skipped, "it is already being deleted"+finalizers(l))
+		}
+		return false
+	})
+}
+
+// goneLimit is how long a run waits for what it deleted to be gone; what takes longer (pods
+// with a grace period, finalizers) stays in the inventory until a later run finds it gone.
+const goneLimit = 5 * time.Second
+
+// errReplaced says that an object is not the one that was to be deleted.
+var errReplaced = errors.New("the object was replaced")
+
+// delete deletes one object, if it still is the one with this UID. It returns whether the object
+// is gone already.
+func (c *Client) delete(ctx context.Context, r *Resource, id ID, uid string) (gone bool, err error) {
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+		"preconditions": map[string]string{"uid": uid},
+	})
+	if err != nil {
+		return false, err
+	}
+	var answer struct {
+		Kind string `json:"kind"`
+	}
+	_, err = c.do(ctx, request{method: http.MethodDelete, path: r.path(id.Namespace, id.Name),
+		accept: metadataOnly + "," + plainJSON, contentType: plainJSON, body: body}, &answer)
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, nil
+	case apierrors.IsConflict(err):
+		return false, errReplaced
+	case err != nil:
+		return false, err
+	}
+	// An object that finalizers or a grace period keep alive is sent back, a Status otherwise.
+	return answer.Kind == "Status", nil
+}
+
+// prune deletes stage by stage, in the reverse order of applying.
+func (w *worker) prune(removals []*removal) {
+	var lingering []*removal
+	var mu sync.Mutex
+	for stage := stageCount - 1; stage >= 0; stage-- {
+		var now []*removal
+		for _, r := range removals {
+			if r.result == nil && r.stage == stage {
+				now = append(now, r)
+			}
+		}
+		each(w, now, func(r *removal) {
+			if w.failed[r.entry.Source] {
+				r.decide(Skipped, "not pruned yet: objects of its source failed to apply")
+				return
+			}
+			uid := r.entry.UID
+			if uid == "" {
+				uid = r.live.UID
+			}
+			gone, err := w.s.Client.delete(w.hand, r.resource, r.entry.ID, uid)
+			switch {
+			case errors.Is(err, errReplaced):
+				w.drop(r.entry)
+				r.decide(Skipped, "not pruned: somebody else has made it anew; the inventory forgets it")
+			case err != nil:
+				r.fail(explained(err, "prune failed"))
+			case gone:
+				w.drop(r.entry)
+				r.decide(Pruned, "")
+			default:
+				w.identify(r.entry, uid)
+				mu.Lock()
+				lingering = append(lingering, r)
+				mu.Unlock()
+			}
+		})
+	}
+	w.awaitGone(lingering)
+	for _, r := range removals {
+		if r.result != nil {
+			w.s.Report(*r.result)
+		}
+	}
+}
+
+// awaitGone drops entries as their objects go.
+func (w *worker) awaitGone(lingering []*removal) {
+	deadline := time.Now().Add(goneLimit)
+	for pause := 50 * time.Millisecond; len(lingering) > 0; pause = min(2*pause, time.Second) {
+		lingering = slices.DeleteFunc(lingering, func(r *removal) bool {
+			m, err := w.s.Client.metadata(w.hand, r.resource, r.entry.ID)
+			switch {
+			case err != nil:
+				return false
+			case m == nil || m.UID != r.live.UID:
+				w.drop(r.entry)
+				r.decide(Pruned, "")
+				return true
+			}
+			r.live = m.live()
+			return false
+		})
+		if w.ctx.Err() != nil || time.Now().After(deadline) {
+			break
+		}
+		select {
+		case <-w.ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+	for _, r := range lingering {
+		r.decide(Pruned, "it is being deleted"+finalizers(r.live))
+	}
+}

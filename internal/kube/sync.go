@@ -1,0 +1,178 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Sync is one run: what is wanted, and how to go about it.
+type Sync struct {
+	Client *Client
+	Store  *Store
+	Lease  *Lease
+
+	// Objects are wanted. Results refer to them by their index.
+	Objects []*Object
+	// Sources are those that the objects come from, and others that are known to be empty.
+	Sources []Source
+	// Dropped names sources that are gone for good: all that the inventory holds of them may go.
+	Dropped []string
+
+	// Prune allows deletion. Without it no DELETE is sent.
+	Prune bool
+	// DryRun asks the API server what would happen, and changes nothing.
+	DryRun bool
+	// Replay passes a stream that was fetched before the one that was applied last.
+	Replay bool
+	// AllowFewer passes a source that brings fewer objects than the same input brought before.
+	AllowFewer bool
+	// Skip are kinds to leave alone altogether.
+	Skip []GroupKind
+	// DefaultNamespace is for namespaced objects whose manifest names none.
+	DefaultNamespace string
+	// Concurrency is how many requests are under way at a time; 16 when zero.
+	Concurrency int
+	// Wait waits until what is wanted is ready, or cannot become so.
+	Wait bool
+
+	// Report takes each result as soon as there is one, one call at a time.
+	Report func(Result)
+	// Stop, where set, says that no new change is to be started.
+	Stop func() bool
+	// Progress, where set, is told how far long work is.
+	Progress func(label string, done, total int)
+}
+
+// Source is one source of the objects.
+type Source struct {
+	Name string
+	// State is what the inventory is to remember of it. A zero Fetched is not compared.
+	State SourceState
+	// Whole says that all its objects are here. The caller vouches for it: what the inventory
+	// holds of a whole source and is not wanted may be deleted.
+	Whole bool
+}
+
+// Action says what happened to an object, or under a dry run would.
+type Action string
+
+// The actions. An object that is held back is one that would be pruned were its source whole.
+const (
+	Created    Action = "created"
+	Configured Action = "configured"
+	Unchanged  Action = "unchanged"
+	Pruned     Action = "pruned"
+	Skipped    Action = "skipped"
+	Failed     Action = "failed"
+	Held       Action = "held"
+)
+
+// Result is what happened to one object.
+type Result struct {
+	// Index is the object's in Sync.Objects; -1 for one that is only in the inventory.
+	Index  int
+	ID     ID
+	Source string
+	Action Action
+	// Message says why, where the action does not say it all.
+	Message string
+	// Err is set when the action is Failed. See [Explain].
+	Err error
+	// NotReady says that the object was applied, but did not become ready. It comes as a second
+	// result of the same object.
+	NotReady bool
+}
+
+// errStopped ends a run that was told to stop before all was done.
+var errStopped = errors.New("stopped before all was done")
+
+// Run does it. Results of single objects go to Report, failed ones included; an error is about
+// the run as a whole: [*RefusedError], [*LockedError], [ErrLostLease], or why the API server
+// cannot be used.
+func (s *Sync) Run(ctx context.Context) error {
+	plan, err := s.planOnce(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.DryRun:
+		return s.rehearse(ctx, plan)
+	case plan.quiet():
+		plan.reportRest(s)
+		return s.wait(ctx, plan)
+	}
+	leased, lease, err := s.Lease.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.write(leased, plan)
+	// The context may have ended; what is in hand is settled all the same.
+	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
+	defer cancel()
+	if released := lease.Release(settling); err == nil {
+		err = released
+	}
+	if err != nil {
+		return err
+	}
+	return s.wait(ctx, plan)
+}
+
+// write makes sure of the plan, now that nobody else writes, and carries it out.
+func (s *Sync) write(ctx context.Context, plan *plan) error {
+	inv, err := s.Store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	if inv.version != plan.inventory.version {
+		again, err := s.planOnce(ctx)
+		if err != nil {
+			return err
+		}
+		*plan = *again
+	}
+	if plan.quiet() {
+		plan.reportRest(s)
+		return nil
+	}
+	return s.execute(ctx, plan)
+}
+
+// planOnce reads the cluster and decides.
+func (s *Sync) planOnce(ctx context.Context) (*plan, error) {
+	var kinds *Kinds
+	var inv *Inventory
+	both, reading := errgroup.WithContext(ctx)
+	both.Go(func() (err error) { kinds, err = s.Client.Discover(reading); return err })
+	both.Go(func() (err error) { inv, err = s.Store.Load(reading); return err })
+	if err := both.Wait(); err != nil {
+		return nil, err
+	}
+	if err := s.checkSources(inv); err != nil {
+		return nil, err
+	}
+	p := s.newPlan(kinds, inv)
+	seen, err := s.Client.look(ctx, p.toLookAt(s), s.concurrency())
+	if err != nil {
+		return nil, err
+	}
+	p.decide(s, seen)
+	return p, nil
+}
+
+func (s *Sync) concurrency() int {
+	if s.Concurrency <= 0 {
+		return 16
+	}
+	return s.Concurrency
+}
+
+// The time that a run has, once it is told to stop, to finish the requests in hand and then to
+// settle inventory and lease.
+const (
+	handLimit   = 12 * time.Second
+	settleLimit = 8 * time.Second
+)
