@@ -3,20 +3,25 @@
 // Besides testscript's own commands a script has
 //
 //	stamp FILE           read FILE as a stream, strictly; fails where a record does not fit its type
+//	exits CODE CMD ARGS  exec, and fail unless it ends with this exit code
 //	exec gojq ARGS...    jq with exact integers
+//	exec gosh FILE       a shell in Go, the one of the image
 //
 // Goldens are compared with cmp; under -update, cmp against a file of the script writes it anew.
 package script
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +29,8 @@ import (
 	gojq "github.com/itchyny/gojq/cli"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/tools/txtar"
+	"mvdan.cc/sh/v3/interp"
+	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/stage"
@@ -37,11 +44,11 @@ var Noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 const Version = "test"
 
 // Main runs the tests of a package with apps as commands of its scripts. It does not return.
-func Main(m *testing.M, apps ...*stage.App) { MainWith(m, nil, apps...) }
+func Main(m testscript.TestingM, apps ...*stage.App) { MainWith(m, nil, apps...) }
 
 // MainWith is Main with further commands, for servers and tools that a script starts.
-func MainWith(m *testing.M, more map[string]func(), apps ...*stage.App) {
-	commands := map[string]func(){"gojq": func() { os.Exit(gojq.Run()) }}
+func MainWith(m testscript.TestingM, more map[string]func(), apps ...*stage.App) {
+	commands := map[string]func(){"gojq": func() { os.Exit(gojq.Run()) }, "gosh": runShell}
 	for name, command := range more {
 		commands[name] = command
 	}
@@ -67,7 +74,7 @@ func Run(t *testing.T, dir string, hook func(*testscript.Params)) {
 		UpdateScripts:       *golden.Update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(ts *testscript.TestScript, neg bool, args []string){"stamp": stamp},
+		Cmds:                map[string]func(ts *testscript.TestScript, neg bool, args []string){"stamp": stamp, "exits": exits},
 	}
 	if hook != nil {
 		hook(&params)
@@ -83,6 +90,46 @@ func stamp(ts *testscript.TestScript, neg bool, args []string) {
 	err := Strict(strings.NewReader(ts.ReadFile(args[0])))
 	if (err != nil) != neg {
 		ts.Fatalf("stamp %s: %v", args[0], err)
+	}
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ARGS...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// runShell is gosh: it runs the script named by its argument.
+func runShell() {
+	file, err := os.Open(os.Args[1])
+	if err == nil {
+		var shell *interp.Runner
+		if shell, err = interp.New(interp.StdIO(os.Stdin, os.Stdout, os.Stderr)); err == nil {
+			var program *syntax.File
+			if program, err = syntax.NewParser().Parse(file, os.Args[1]); err == nil {
+				err = shell.Run(context.Background(), program)
+			}
+		}
+	}
+	var status interp.ExitStatus
+	switch {
+	case errors.As(err, &status):
+		os.Exit(int(status))
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
