@@ -99,6 +99,7 @@ func setup(env *testscript.Env, cluster *kubetest.Cluster, here string) error {
 	env.Setenv("NS", name)
 	env.Setenv("SLUICE_INVENTORY", name)
 	env.Setenv("GIT", g.Git.HTTP())
+	env.Setenv("GITHOST", strings.TrimPrefix(g.Git.HTTP(), "http://"))
 	env.Setenv("GITSSH", g.Git.SSH())
 	env.Setenv("REGISTRY", g.RegistryHost())
 	env.Setenv("PIPELINES", here)
@@ -162,7 +163,7 @@ func files(ts *testscript.TestScript, dir string) map[string]string {
 }
 
 func expand(ts *testscript.TestScript, text string) string {
-	for _, name := range []string{"NS", "GITSSH", "GIT", "REGISTRY"} {
+	for _, name := range []string{"NS", "GITSSH", "GITHOST", "GIT", "REGISTRY"} {
 		text = strings.ReplaceAll(text, "$"+name, ts.Getenv(name))
 	}
 	return text

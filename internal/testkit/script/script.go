@@ -113,16 +113,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 
 // runShell is gosh: it runs the script named by its argument.
 func runShell() {
-	file, err := os.Open(os.Args[1])
-	if err == nil {
-		var shell *interp.Runner
-		if shell, err = interp.New(interp.StdIO(os.Stdin, os.Stdout, os.Stderr)); err == nil {
-			var program *syntax.File
-			if program, err = syntax.NewParser().Parse(file, os.Args[1]); err == nil {
-				err = shell.Run(context.Background(), program)
-			}
-		}
-	}
+	err := interpret(os.Args[1])
 	var status interp.ExitStatus
 	switch {
 	case errors.As(err, &status):
@@ -131,6 +122,23 @@ func runShell() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func interpret(file string) error {
+	text, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	program, err := syntax.NewParser().Parse(text, file)
+	if err != nil {
+		return err
+	}
+	shell, err := interp.New(interp.StdIO(os.Stdin, os.Stdout, os.Stderr))
+	if err != nil {
+		return err
+	}
+	return shell.Run(context.Background(), program)
 }
 
 // checkGoldens decodes every record in every golden, so that none outlives the stream.
