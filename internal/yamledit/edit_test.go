@@ -417,3 +417,17 @@ func TestPathString(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestLines(t *testing.T) {
+	for file, want := range map[string]string{
+		"":                                   "",
+		"a":                                  "a",
+		"a\nb\n":                             "a|b",
+		"a\r\nb\rc\u0085d\u2028e\u2029f\n\n": "a|b|c|d|e|f|",
+		"\n":                                 "",
+	} {
+		if got := strings.Join(Lines([]byte(file)), "|"); got != want {
+			t.Errorf("%q: %q, want %q", file, got, want)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/mikefarah/yq/v4/pkg/yqlib"
@@ -67,6 +68,24 @@ func decode(text []byte) ([]*node, error) {
 		}
 		docs = append(docs, doc)
 	}
+}
+
+// Lines splits a file into its lines, without their ends, as YAML counts them: at CR LF, LF, CR,
+// NEL, LS and PS. The lines that an [Outcome] names are counted so.
+func Lines(file []byte) []string {
+	starts := lineStarts(file, 0)
+	lines := make([]string, len(starts))
+	for i, start := range starts {
+		end := len(file)
+		if i+1 < len(starts) {
+			end = starts[i+1]
+		}
+		lines[i] = strings.TrimRight(string(file[start:end]), "\r\n\u0085\u2028\u2029")
+	}
+	if last := len(lines) - 1; last > 0 && lines[last] == "" {
+		lines = lines[:last] // what ends in a line break has no line behind it
+	}
+	return lines
 }
 
 // lineStarts splits lines as the YAML parser does, which is not only at \n.

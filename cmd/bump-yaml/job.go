@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-gitops/sluice/internal/gitrepo"
+	"github.com/sluice-gitops/sluice/internal/jsonl"
+	"github.com/sluice-gitops/sluice/internal/stage"
+)
+
+// tries is how often a commit is made and pushed before the remote is taken to be too lively.
+const tries = 5
+
+// pause is the time before the second try; it doubles with every further one.
+const pause = 100 * time.Millisecond
+
+// job is the work on one source.
+type job struct {
+	s      *stage.IO
+	o      options
+	in     *stream
+	source jsonl.Source
+	picks  []jsonl.Pick
+	fault  string // why nothing can be done
+
+	first *gitrepo.Snapshot // the source as the stream names it
+	out   outcome
+}
+
+func (j *job) run(ctx context.Context) outcome {
+	j.out.source = j.source.Name
+	if j.fault == "" && j.source.Branch == "" {
+		j.fault = "it was not fetched from a branch, so there is none to commit to"
+	}
+	if j.fault != "" {
+		j.fail("bad-source", "cannot edit the source: "+j.fault, "")
+		return j.out
+	}
+	// The store is git-fetch's: one that is missing is not made here.
+	store, err := gitrepo.OpenStore(j.source.Store)
+	if err != nil {
+		j.failGit(err)
+		return j.out
+	}
+	defer store.Close()
+	snap, err := store.Snapshot(j.source.Revision)
+	if err != nil {
+		j.failGit(err)
+		return j.out
+	}
+	p := j.plan(snap, j.picks)
+	switch {
+	case len(p.files) == 0:
+	case j.o.dryRun:
+		j.dryRun(snap, p)
+	default:
+		j.commit(ctx, p)
+	}
+	return j.out
+}
+
+// plan makes a plan and says what it cannot do.
+func (j *job) plan(snap *gitrepo.Snapshot, picks []jsonl.Pick) plan {
+	p := makePlan(snap, picks)
+	j.out.errors = append(j.out.errors, p.errors()...)
+	for _, pick := range p.picks {
+		if pick.done {
+			j.s.Debugf("%s: %s: %s is written there already", pick.pick.File, pick.pick.ID, pick.pick.To)
+		}
+		for i, anchor := range pick.shared {
+			if i == 0 {
+				j.s.Warn("%s:%d: %s shares its text through the YAML anchor %q: all users of the anchor change", pick.pick.File, pick.edits[0].Line, pick.pick.ID, anchor)
+			}
+		}
+	}
+	return p
+}
+
+func (j *job) record(parent string, p plan) *jsonl.Commit {
+	edits, refs := p.edits()
+	return &jsonl.Commit{Type: jsonl.TypeCommit, Source: j.source.Name, Branch: j.source.Branch,
+		Parent: parent, Message: message(refs), Edits: edits}
+}
+
+func (j *job) dryRun(snap *gitrepo.Snapshot, p plan) {
+	j.out.commit = j.record(snap.Revision, p)
+	j.out.commit.Planned = true
+	j.show(p)
+	j.replaceEdited(p, true)
+}
+
+// commit commits and pushes, on top of whatever the remote's branch holds by then.
+func (j *job) commit(ctx context.Context, p plan) {
+	rewrites, err := gitrepo.LoadRewrites(j.s.Getenv)
+	if err != nil {
+		j.failGit(err)
+		return
+	}
+	repo, err := gitrepo.Open(gitrepo.Options{URL: j.source.URL, Store: j.source.Store, Auth: j.o.auth, Rewrites: rewrites, Getenv: j.s.Getenv})
+	if err != nil {
+		j.failGit(err)
+		return
+	}
+	defer repo.Close()
+	snap, err := repo.Snapshot(j.source.Revision)
+	if err != nil {
+		j.failGit(err)
+		return
+	}
+	j.first = snap
+	var news *reading // what the source holds now, where the remote has moved
+	for try := 1; ; try++ {
+		commit, err := j.push(ctx, repo, snap, p)
+		switch {
+		case err == nil:
+			j.pushed(commit, p, news)
+			return
+		case !errors.Is(err, gitrepo.ErrMoved):
+			j.failGit(err)
+			return
+		case try == tries:
+			j.fail(gitrepo.CodeMoved, fmt.Sprintf("gave up after %d tries: %v", tries, err), "somebody else pushes all the time; run again")
+			return
+		}
+		if err := wait(ctx, pause<<(try-1)); err != nil {
+			j.failGit(err)
+			return
+		}
+		if snap, err = repo.FetchBranch(ctx, j.source.Branch); err != nil {
+			j.failGit(err)
+			return
+		}
+		j.s.Infof("%s: %s has moved to %.12s, reading it anew", j.source.Name, j.source.Branch, snap.Revision)
+		if news, err = readSource(snap, j.source); err != nil {
+			j.failGit(err)
+			return
+		}
+		if p = j.redo(snap, p, news); len(p.files) == 0 {
+			j.out.commit = nil
+			return
+		}
+	}
+}
+
+// push makes the commit and pushes it. Once begun, the push is finished even when the run is
+// told to stop: it is better to know how it ended.
+func (j *job) push(ctx context.Context, repo *gitrepo.Repo, snap *gitrepo.Snapshot, p plan) (*gitrepo.Commit, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := j.s.OutErr(); err != nil {
+		return nil, fmt.Errorf("nothing was committed: %w", err)
+	}
+	j.out.commit = j.record(snap.Revision, p)
+	commit, err := snap.Commit(p.contents(), gitrepo.CommitOptions{Author: j.o.author, Message: j.out.commit.Message})
+	if err != nil {
+		j.out.commit = nil
+		return nil, err
+	}
+	j.out.commit.Revision = commit.Revision
+	finish, cancel := afterStop(ctx)
+	defer cancel()
+	return commit, repo.Push(finish, commit, j.source.Branch)
+}
+
+// stopGrace is how long a push may go on after the run was told to stop. The read-back that
+// follows has a time of its own, and both stay within the time that stage gives a writing stage.
+const stopGrace = 10 * time.Second
+
+// afterStop is a context that ends a little later than its parent.
+func afterStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
+	return later, func() { stop(); cancel() }
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// pushed replaces what the stream holds of the source by what was pushed.
+func (j *job) pushed(commit *gitrepo.Commit, p plan, news *reading) {
+	j.out.commit.Pushed = true
+	j.s.Infof("%s: pushed %.12s to %s: %d edits", j.source.Name, commit.Revision, j.source.Branch, len(j.out.commit.Edits))
+	if news == nil {
+		j.replaceEdited(p, false)
+		j.replaceSource(commit)
+		return
+	}
+	if why := j.altered(j.first); why != "" {
+		j.fail("transformed", "the remote had moved, and the source cannot be replaced in the stream by its new state, because "+why+
+			"; what follows sees it at "+j.source.Revision, "run again; put stages that change or drop manifests behind bump-yaml")
+		return
+	}
+	j.replaceAll(commit, p, news)
+}
+
+func (j *job) fail(code, message, hint string) {
+	j.out.errors = append(j.out.errors, jsonl.Error{Code: code, Message: message, Hint: hint, Source: j.source.Name})
+}
+
+func (j *job) failGit(err error) {
+	j.fail(gitrepo.Code(err), err.Error(), gitrepo.Hint(err))
+}
+
+// show prints a plan's diff.
+func (j *job) show(p plan) {
+	for _, path := range p.paths() {
+		e := p.files[path]
+		text := unified(path, e.before, e.after, e.spans)
+		if j.o.diff == nil {
+			j.s.Infof("%s", text)
+			continue
+		}
+		_, _ = fmt.Fprint(j.o.diff, text)
+	}
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/sluice-gitops/sluice/internal/gitrepo"
+	"github.com/sluice-gitops/sluice/internal/jsonl"
+	mf "github.com/sluice-gitops/sluice/internal/manifest"
+	"github.com/sluice-gitops/sluice/internal/yamledit"
+)
+
+// plan is what a source's picks come to in its files at one commit.
+type plan struct {
+	files map[string]*edited // by path, those that change
+	picks []planned          // one for each pick
+}
+
+// edited is one file before and after.
+type edited struct {
+	before, after       []byte
+	objects, afterwards []object
+	spans               []span
+}
+
+// planned is what becomes of one pick.
+type planned struct {
+	pick   jsonl.Pick
+	object object         // as the pick found it
+	wanted []mf.FieldEdit // by paths from the top of the object
+	edits  []jsonl.Edit
+	done   bool // it stands there already
+	err    *jsonl.Error
+	shared []string // anchors whose other users change too
+}
+
+// makePlan reads the files that the picks are about and makes the edits in memory.
+func makePlan(snap *gitrepo.Snapshot, picks []jsonl.Pick) plan {
+	p := plan{files: map[string]*edited{}, picks: make([]planned, len(picks))}
+	var order []string
+	byFile := map[string][]*planned{}
+	for i, pick := range picks {
+		p.picks[i].pick = pick
+		file, err := snap.Stat(pick.File)
+		if err == nil && file.Fault != nil {
+			err = file.Fault
+		}
+		if err != nil {
+			p.picks[i].err = gitError(pick, err)
+			continue
+		}
+		path := file.Path
+		if file.Link != "" {
+			path = file.Link // the file's text is there
+		}
+		if byFile[path] == nil {
+			order = append(order, path)
+		}
+		byFile[path] = append(byFile[path], &p.picks[i])
+	}
+	for _, path := range order {
+		if e := editFile(snap, path, byFile[path]); e != nil {
+			p.files[path] = e
+		}
+	}
+	return p
+}
+
+// editFile makes the edits of one file, and gives nil where there are none.
+func editFile(snap *gitrepo.Snapshot, path string, picks []*planned) *edited {
+	content, err := snap.ReadFile(path, mf.MaxFile)
+	if err != nil {
+		for _, p := range picks {
+			p.err = gitError(p.pick, err)
+		}
+		return nil
+	}
+	e := &edited{before: content, objects: readFile(picks[0].pick.Source, path, content).objects}
+	var changes []yamledit.Change
+	var making []*planned // the picks that the changes are for
+	for _, p := range picks {
+		if change, ok := p.change(e.objects); ok {
+			changes, making = append(changes, change), append(making, p)
+		}
+	}
+	after, outcomes, err := yamledit.Apply(content, changes)
+	if err != nil {
+		for _, p := range making {
+			p.refuse("bad-yaml", p.pick.Line, err.Error(), "")
+		}
+		return nil
+	}
+	e.after = after
+	for i, out := range outcomes {
+		making[i].take(path, changes[i], out)
+	}
+	if slices.Equal(e.before, e.after) {
+		return nil
+	}
+	if err := e.check(path, making); err != nil {
+		for _, p := range making {
+			if p.err == nil {
+				p.edits = nil
+				p.refuse("unsafe-edit", p.pick.Line, err.Error(), "")
+			}
+		}
+		return nil
+	}
+	e.spans = spans(e, making)
+	return e
+}
+
+// change finds the pick's object in its file and says which scalars change.
+func (p *planned) change(objects []object) (yamledit.Change, bool) {
+	at := slices.IndexFunc(objects, func(o object) bool { return o.at(p.pick.Place) })
+	if at < 0 || objects[at].id != p.pick.ID {
+		found := "there is no object"
+		if at >= 0 {
+			found = "there is " + objects[at].id
+		}
+		p.refuse("stale-pick", p.pick.Line, fmt.Sprintf("%s in document %d of the file", found, p.pick.Doc), "let one run's git-fetch, scan-tags and pick-tag feed this one")
+		return yamledit.Change{}, false
+	}
+	p.object = objects[at]
+	fields := make([]mf.Field, len(p.pick.Fields))
+	for i, f := range p.pick.Fields {
+		fields[i] = mf.Field{Role: mf.Role(f.Role), Path: f.Path, Value: f.Value}
+	}
+	edits, err := mf.Rewrite(fields, p.pick.To)
+	if err == nil && len(edits) == 0 {
+		err = errors.New("the pick says that the image changes, and its fields hold it already")
+	}
+	if err != nil {
+		p.refuse("bad-pick", p.pick.Line, err.Error(), "")
+		return yamledit.Change{}, false
+	}
+	p.wanted = edits
+	change := yamledit.Change{Doc: p.pick.Doc}
+	for _, edit := range edits {
+		path := edit.Path
+		if p.pick.Item != nil {
+			path = append([]any{"items", *p.pick.Item}, path...)
+		}
+		change.Scalars = append(change.Scalars, yamledit.Scalar{Path: path, Old: edit.Old, New: edit.New})
+	}
+	return change, true
+}
+
+// take notes what yamledit made of the pick's change.
+func (p *planned) take(path string, change yamledit.Change, out yamledit.Outcome) {
+	var refused *yamledit.RefusedError
+	switch {
+	case errors.As(out.Err, &refused):
+		line := refused.Line
+		if line == 0 {
+			line = p.pick.Line
+		}
+		p.refuse("unsafe-edit", line, "cannot write "+p.pick.To+": "+refused.Error(), "")
+	case out.Err != nil:
+		p.refuse("unsafe-edit", p.pick.Line, out.Err.Error(), "")
+	case out.Done:
+		p.done = true
+	default:
+		p.shared = out.Shared
+		for i, scalar := range change.Scalars {
+			p.edits = append(p.edits, jsonl.Edit{File: path, Line: out.Lines[i], ID: p.pick.ID,
+				Container: p.pick.Container, Old: scalar.Old, New: scalar.New})
+		}
+	}
+}
+
+func (p *planned) refuse(code string, line int, message, hint string) {
+	p.err = &jsonl.Error{Code: code, Message: message, Hint: hint,
+		Source: p.pick.Source, File: p.pick.File, Line: line, ID: p.pick.ID}
+}
+
+func gitError(pick jsonl.Pick, err error) *jsonl.Error {
+	return &jsonl.Error{Code: gitrepo.Code(err), Message: err.Error(), Hint: gitrepo.Hint(err),
+		Source: pick.Source, File: pick.File, ID: pick.ID}
+}
+
+// check reads the edited file as git-fetch would: it must hold the objects that it held, and
+// only those that were edited, or share an anchor with one, may have changed.
+func (e *edited) check(path string, picks []*planned) error {
+	e.afterwards = readFile(picks[0].pick.Source, path, e.after).objects
+	if len(e.afterwards) != len(e.objects) {
+		return fmt.Errorf("the edited file would hold %d objects, not %d", len(e.afterwards), len(e.objects))
+	}
+	for i, before := range e.objects {
+		after := e.afterwards[i]
+		if after.id != before.id || !after.at(before.Place) {
+			return fmt.Errorf("%s would become %s", before.id, after.id)
+		}
+		if after.sum != before.sum && !touched(before, picks) {
+			return fmt.Errorf("%s would change, and no pick is about it", before.id)
+		}
+		if err := after.holds(picks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds says whether an edited object has what its picks wanted.
+func (o object) holds(picks []*planned) error {
+	var decoded any
+	for _, p := range picks {
+		if len(p.edits) == 0 || !o.at(p.pick.Place) {
+			continue
+		}
+		if decoded == nil {
+			decoded = o.decoded()
+		}
+		for _, scalar := range p.wanted {
+			if value, _ := follow(decoded, scalar.Path).(string); value != scalar.New {
+				return fmt.Errorf("%s would not hold %s where it should", o.id, scalar.New)
+			}
+		}
+	}
+	return nil
+}
+
+// follow leads along a path of keys and indexes; nil where it ends early.
+func follow(value any, path []any) any {
+	for _, step := range path {
+		switch at := value.(type) {
+		case map[string]any:
+			key, _ := step.(string)
+			value = at[key]
+		case []any:
+			i, ok := step.(int)
+			if f, fromJSON := step.(float64); fromJSON {
+				i, ok = int(f), true
+			}
+			if !ok || i < 0 || i >= len(at) {
+				return nil
+			}
+			value = at[i]
+		default:
+			return nil
+		}
+	}
+	return value
+}
+
+// touched says whether an edit may have changed an object: one of its own, or one in its
+// document that goes through an anchor.
+func touched(o object, picks []*planned) bool {
+	return slices.ContainsFunc(picks, func(p *planned) bool {
+		return len(p.edits) > 0 && (o.at(p.pick.Place) || len(p.shared) > 0 && o.Doc == p.pick.Doc)
+	})
+}
+
+// spans are the lines that the file's objects take up, for the diff.
+func spans(e *edited, picks []*planned) []span {
+	var list []span
+	for i, o := range e.objects {
+		s := span{first: o.Line, last: 1 << 30, secret: o.secret(), edited: touched(o, picks)}
+		if i+1 < len(e.objects) {
+			s.last = e.objects[i+1].Line - 1
+			if s.secret || s.last < s.first {
+				s.last++ // in flow style the next object may start on the last line of this one
+			}
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// edits are all edits, in the order of the picks; refs what they bring.
+func (p plan) edits() (edits []jsonl.Edit, refs []string) {
+	for _, pick := range p.picks {
+		edits = append(edits, pick.edits...)
+		if len(pick.edits) > 0 {
+			refs = append(refs, pick.pick.To)
+		}
+	}
+	return edits, refs
+}
+
+func (p plan) errors() []jsonl.Error {
+	var errs []jsonl.Error
+	for _, pick := range p.picks {
+		if pick.err != nil {
+			errs = append(errs, *pick.err)
+		}
+	}
+	return errs
+}
+
+// contents are the changed files' new contents, by path.
+func (p plan) contents() map[string][]byte {
+	files := map[string][]byte{}
+	for path, e := range p.files {
+		files[path] = e.after
+	}
+	return files
+}
+
+// paths are the files that change, sorted.
+func (p plan) paths() []string { return slices.Sorted(maps.Keys(p.files)) }

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/sluice-gitops/sluice/internal/jsonl"
+	"github.com/sluice-gitops/sluice/internal/stage"
+)
+
+// stream holds back what may have to be replaced: everything from the first source record on,
+// for what is replaced keeps its place.
+type stream struct {
+	lines []*jsonl.Line
+	picks []jsonl.Pick // that change something
+	// faults are picks that are none.
+	faults []jsonl.Error
+}
+
+func (in *stream) take(line *jsonl.Line) (pass bool, err error) {
+	if line.Type == jsonl.TypePick {
+		var pick jsonl.Pick
+		switch err := line.Decode(&pick); {
+		case err != nil:
+			in.faults = append(in.faults, jsonl.Error{Code: "bad-pick", Message: err.Error()})
+		case pick.Changed:
+			in.picks = append(in.picks, pick)
+		}
+	}
+	if len(in.lines) == 0 && line.Type != jsonl.TypeSource && line.Type != jsonl.TypeManifest {
+		return true, nil
+	}
+	in.lines = append(in.lines, line)
+	return false, nil
+}
+
+// pass passes on what was held back, with the replacements.
+func (in *stream) pass(s *stage.IO, outcomes []outcome) error {
+	replace := map[*jsonl.Line][]any{}
+	for _, out := range outcomes {
+		for line, records := range out.replace {
+			replace[line] = records
+		}
+	}
+	for _, line := range in.lines {
+		records, replaced := replace[line]
+		if !replaced {
+			if err := s.Pass(line); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, record := range records {
+			if err := s.Write(record); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sourcePicks are a source's record and the picks that change something in it.
+type sourcePicks struct {
+	record jsonl.Source
+	picks  []jsonl.Pick
+	fault  string // why nothing can be done with it
+}
+
+// bySource groups the picks by their sources: those that have a record in its order, then the others.
+func (in *stream) bySource() []*sourcePicks {
+	var list []*sourcePicks
+	byName := map[string]*sourcePicks{}
+	for _, line := range in.lines {
+		var record jsonl.Source
+		if line.Type != jsonl.TypeSource || line.Decode(&record) != nil {
+			continue
+		}
+		if known := byName[record.Name]; known != nil {
+			if known.record.Revision != record.Revision {
+				known.fault = fmt.Sprintf("it stands at two revisions in the stream, %s and %s", known.record.Revision, record.Revision)
+			}
+			continue
+		}
+		byName[record.Name] = &sourcePicks{record: record}
+		list = append(list, byName[record.Name])
+	}
+	for _, pick := range in.picks {
+		if byName[pick.Source] == nil {
+			byName[pick.Source] = &sourcePicks{record: jsonl.Source{Name: pick.Source}, fault: "its source record is missing in the stream"}
+			list = append(list, byName[pick.Source])
+		}
+		byName[pick.Source].picks = append(byName[pick.Source].picks, pick)
+	}
+	var changed []*sourcePicks
+	for _, source := range list {
+		if len(source.picks) > 0 {
+			changed = append(changed, source)
+		}
+	}
+	return changed
+}
+
+// manifest is a held manifest record.
+type manifest struct {
+	line *jsonl.Line
+	jsonl.Place
+}
+
+// of gives a source's source records and manifests.
+func (in *stream) of(source string) (sources []*jsonl.Line, manifests []manifest) {
+	for _, line := range in.lines {
+		switch line.Type {
+		case jsonl.TypeSource:
+			var record jsonl.Source
+			if line.Decode(&record) == nil && record.Name == source {
+				sources = append(sources, line)
+			}
+		case jsonl.TypeManifest:
+			m := manifest{line: line}
+			if line.Decode(&m.Place) == nil && m.Source == source {
+				manifests = append(manifests, m)
+			}
+		}
+	}
+	return sources, manifests
+}
