@@ -31,13 +31,15 @@ type Auth struct {
 // tokenUser is the user name that goes with a token when the URL has none.
 const tokenUser = "x-access-token"
 
-// check finds contradictions between the URL and what was given to authenticate with.
+// check finds a credential that is of no use with the URL where none is given that is. Both kinds
+// together are for those who have URLs of both kinds.
 func (o *Auth) check(a *address) error {
+	forSSH := o.SSHKey != "" || o.KnownHosts != ""
 	switch {
-	case a.http() && (o.SSHKey != "" || o.KnownHosts != ""):
+	case a.http() && forSSH && o.TokenFile == "":
 		return newFault(CodeBadKey, "an ssh key or known_hosts file is of no use with an "+a.scheme+" URL",
 			"use --token-file, or an ssh URL")
-	case !a.http() && o.TokenFile != "":
+	case !a.http() && o.TokenFile != "" && !forSSH:
 		return newFault(CodeBadKey, "a token file is of no use with an ssh URL",
 			"use --ssh-key and --known-hosts, or an https URL")
 	}

@@ -162,8 +162,7 @@ func (r *remote) fail(ctx context.Context, op string, err error) error {
 	why := ""
 	if ctx.Err() != nil {
 		f.code, f.cause = CodeTimeout, ctx.Err()
-		why = "given up: " + context.Cause(ctx).Error()
-		f.hint = "the server did not answer in time; raise --timeout if it is only slow"
+		why = "given up" // the caller knows why its context ended
 	} else {
 		why = r.explain(f, err)
 	}

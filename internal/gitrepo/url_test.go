@@ -242,7 +242,7 @@ func TestSSHKeys(t *testing.T) {
 		"not a key":      {func(a *Auth) { a.SSHKey = a.KnownHosts }, "not a private key"},
 		"no known hosts": {func(a *Auth) { a.KnownHosts += "x" }, "reading the known hosts"},
 		"bad hosts":      {func(a *Auth) { a.KnownHosts = a.SSHKey }, "reading the known hosts"},
-		"token":          {func(a *Auth) { a.TokenFile = a.SSHKey }, "of no use with an ssh URL"},
+		"token":          {func(a *Auth) { *a = Auth{TokenFile: a.SSHKey} }, "of no use with an ssh URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.auth = good
