@@ -118,12 +118,6 @@ func (r *Registry) PushIndex(repository, tag string, created time.Time, platform
 	return r.put(repository, tag, index, nil)
 }
 
-// PushRaw puts a manifest of any type, with its config blob, under a tag.
-func (r *Registry) PushRaw(repository, tag string, artifact remote.Taggable) error {
-	_, err := r.put(repository, tag, artifact, nil)
-	return err
-}
-
 // Image makes a small image whose digest depends on its label and its creation time.
 func Image(label string, created time.Time, platform v1.Platform) (v1.Image, error) {
 	config, err := empty.Image.ConfigFile()
@@ -140,33 +134,33 @@ func Image(label string, created time.Time, platform v1.Platform) (v1.Image, err
 	return mutate.CreatedAt(image, v1.Time{Time: created.UTC()})
 }
 
-func (r *Registry) put(repository, tag string, artifact remote.Taggable, more []string) (string, error) {
+// artifact is an image or an index.
+type artifact interface {
+	remote.Taggable
+	Digest() (v1.Hash, error)
+}
+
+func (r *Registry) put(repository, tag string, pushed artifact, more []string) (string, error) {
 	reference, err := name.NewTag("registry.test/"+repository+":"+tag, name.Insecure)
 	if err != nil {
 		return "", err
 	}
 	options := []remote.Option{remote.WithTransport(direct{r.app})}
-	switch a := artifact.(type) {
+	switch a := pushed.(type) {
 	case v1.Image:
 		err = remote.Write(reference, a, options...)
 	case v1.ImageIndex:
 		err = remote.WriteIndex(reference, a, options...)
-	default:
-		err = remote.Put(reference, a, options...)
 	}
 	for _, tag := range more {
 		if err == nil {
-			err = remote.Tag(reference.Context().Tag(tag), artifact, options...)
+			err = remote.Tag(reference.Context().Tag(tag), pushed, options...)
 		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("pushing %s: %w", reference, err)
 	}
-	digested, ok := artifact.(interface{ Digest() (v1.Hash, error) })
-	if !ok {
-		return "", nil
-	}
-	digest, err := digested.Digest()
+	digest, err := pushed.Digest()
 	return digest.String(), err
 }
 

@@ -1,0 +1,237 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// wire makes the connections: one pool that checks certificates and one that does not.
+type wire struct {
+	strict, lax http.RoundTripper
+	insecure    []string
+}
+
+func newWire(options Options) *wire {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Control: refuseLinkLocal}
+	pool := func(config *tls.Config) http.RoundTripper {
+		return &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, ForceAttemptHTTP2: true,
+			TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second,
+			MaxIdleConns: 100, MaxIdleConnsPerHost: max(options.Parallel, 2), IdleConnTimeout: 90 * time.Second,
+		}
+	}
+	// The lax pool is used for hosts only that a person named as insecure.
+	return &wire{strict: pool(&tls.Config{}), lax: pool(&tls.Config{InsecureSkipVerify: true}), insecure: options.Insecure}
+}
+
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	if insecure(w.insecure, req.URL.Host) {
+		return w.lax.RoundTrip(req)
+	}
+	return w.strict.RoundTrip(req)
+}
+
+// awsMetadata is the one address of a cloud's metadata service that is not link-local.
+var awsMetadata = netip.MustParseAddr("fd00:ec2::254")
+
+// refuseLinkLocal looks at the address that a name was resolved to, right before connecting.
+func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
+	resolved, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil // no address of the internet
+	}
+	if a := resolved.Addr().WithZone("").Unmap(); a.IsLinkLocalUnicast() || a == awsMetadata {
+		return &refusal{fmt.Sprintf("%s is a link-local address", a)}
+	}
+	return nil
+}
+
+// errNoAnswer is why a request's context ended: its own limit passed.
+var errNoAnswer = errors.New("no answer in time")
+
+// impatient limits the time of one request, until the last byte of the answer.
+type impatient struct {
+	limit time.Duration
+	next  http.RoundTripper
+}
+
+func (t *impatient) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t.limit <= 0 {
+		return t.next.RoundTrip(req)
+	}
+	ctx, cancel := context.WithTimeoutCause(req.Context(), t.limit, errNoAnswer)
+	answer, err := t.next.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		if errors.Is(context.Cause(ctx), errNoAnswer) {
+			err = errNoAnswer
+		}
+		cancel()
+		return nil, err
+	}
+	answer.Body = &limitedBody{answer.Body, ctx, cancel}
+	return answer, nil
+}
+
+type limitedBody struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && errors.Is(context.Cause(b.ctx), errNoAnswer) {
+		err = errNoAnswer
+	}
+	return n, err
+}
+
+func (b *limitedBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
+// gate is what stands before one host: a rate, and a time before which it wants no request.
+type gate struct {
+	limiter *rate.Limiter
+	mu      sync.Mutex
+	until   time.Time
+}
+
+func (c *Client) gate(host string) *gate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := c.gates[host]
+	if g == nil {
+		g = &gate{limiter: rate.NewLimiter(rate.Limit(c.options.RPS), c.options.Burst)}
+		c.gates[host] = g
+	}
+	return g
+}
+
+// wait waits for the gate to open.
+func (c *Client) wait(ctx context.Context, g *gate) error {
+	now := c.options.Now()
+	g.mu.Lock()
+	pause := g.until.Sub(now)
+	g.mu.Unlock()
+	if pause > 0 {
+		now = now.Add(pause)
+	}
+	delay := max(pause, 0) + g.limiter.ReserveN(now, 1).DelayFrom(now)
+	if delay <= 0 {
+		return ctx.Err()
+	}
+	return c.options.Sleep(ctx, delay)
+}
+
+// How often and how long a request is tried again.
+const (
+	tries        = 3
+	maxPause     = 30 * time.Second // a Retry-After above this is a refusal
+	firstBackoff = 500 * time.Millisecond
+)
+
+// patient keeps to the rate of each host and tries again what is worth it.
+type patient struct {
+	client *Client
+	next   http.RoundTripper
+}
+
+func (t *patient) RoundTrip(req *http.Request) (*http.Response, error) {
+	g := t.client.gate(req.URL.Host)
+	for try := 1; ; try++ {
+		if err := t.client.wait(req.Context(), g); err != nil {
+			return nil, err
+		}
+		answer, err := t.next.RoundTrip(req)
+		pause, again := t.again(req, answer, err, try)
+		if !again {
+			return answer, err
+		}
+		if answer != nil {
+			_, _ = io.CopyN(io.Discard, answer.Body, maxErrorBody) // so that the connection can be used again
+			answer.Body.Close()
+		}
+		g.mu.Lock()
+		if until := t.client.options.Now().Add(pause); until.After(g.until) {
+			g.until = until
+		}
+		g.mu.Unlock()
+	}
+}
+
+// again says whether a request is worth another try, and after which pause.
+func (t *patient) again(req *http.Request, answer *http.Response, err error, try int) (time.Duration, bool) {
+	if try >= tries || req.Body != nil && req.Body != http.NoBody || req.Context().Err() != nil {
+		return 0, false
+	}
+	pause := firstBackoff
+	for range try - 1 {
+		pause *= 3
+	}
+	if err != nil {
+		// A connection that the server closed while it was idle, or reset.
+		return 0, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
+	}
+	switch answer.StatusCode {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		if wanted, ok := retryAfter(answer.Header.Get("Retry-After"), t.client.options.Now()); ok {
+			return wanted, wanted <= maxPause
+		}
+		return pause, true
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return pause, true
+	}
+	return 0, false
+}
+
+// retryAfter reads seconds, or a date.
+func retryAfter(value string, now time.Time) (time.Duration, bool) {
+	if seconds, err := strconv.Atoi(strings.TrimSpace(value)); err == nil && seconds >= 0 {
+		return time.Duration(min(seconds, 1<<30)) * time.Second, true
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(now), 0), true
+	}
+	return 0, false
+}
+
+// fence stands around everything that a registry's answers make us ask for.
+type fence struct {
+	insecure []string
+	// trusted are the hosts (host or host:port) that may see the credential.
+	trusted []string
+	next    http.RoundTripper
+}
+
+func (f *fence) RoundTrip(req *http.Request) (*http.Response, error) {
+	address := req.URL.Host
+	switch {
+	case req.URL.Scheme != "https" && req.URL.Scheme != "http":
+		return nil, &refusal{fmt.Sprintf("the registry leads to a %s URL", req.URL.Scheme)}
+	case req.URL.Scheme == "http" && !insecure(f.insecure, address):
+		return nil, &refusal{fmt.Sprintf("%s would be asked over plain http", address)}
+	}
+	carries := req.Header.Get("Authorization") != "" || req.Method != http.MethodGet && req.Method != http.MethodHead
+	if carries && !slices.Contains(f.trusted, address) {
+		return nil, &refusal{fmt.Sprintf("a credential would go to %s", address)}
+	}
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", userAgent)
+	return f.next.RoundTrip(req)
+}
