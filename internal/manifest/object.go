@@ -128,6 +128,11 @@ func (c *converter) object(n *yaml.Node) (*Object, *Fault) {
 		}
 		return nil, f
 	}
+	if ns := field(meta, "namespace"); ns != nil && !isNull(deref(ns)) && !isString(deref(ns)) {
+		f := c.faultf(ns, "metadata.namespace must be a string")
+		f.Hint = "quote it"
+		return nil, f
+	}
 	text, fault := c.convert(n)
 	if fault != nil {
 		return nil, fault
@@ -177,14 +182,11 @@ func fieldAt(n *yaml.Node, key string, depth int) *yaml.Node {
 
 // plain returns the text of a scalar that is a string, "" for everything else.
 func plain(n *yaml.Node) string {
-	n = deref(n)
-	if n == nil || n.Kind != yaml.ScalarNode {
+	if n = deref(n); n == nil || !isString(n) {
 		return ""
 	}
-	if v, err := scalarOf(n); err == nil && v.kind == stringScalar {
-		return v.text
-	}
-	return ""
+	v, _ := scalarOf(n)
+	return v.text
 }
 
 // deref follows an alias to its anchor.
@@ -204,6 +206,14 @@ func isNull(n *yaml.Node) bool {
 	}
 	v, err := scalarOf(n)
 	return err == nil && v.kind == nullScalar
+}
+
+func isString(n *yaml.Node) bool {
+	if n.Kind != yaml.ScalarNode {
+		return false
+	}
+	v, err := scalarOf(n)
+	return err == nil && v.kind == stringScalar
 }
 
 func isMerge(n *yaml.Node) bool {

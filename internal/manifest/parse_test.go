@@ -97,6 +97,8 @@ func TestSafety05BrokenObjects(t *testing.T) {
 		"no metadata":         {"apiVersion: v1\nkind: ConfigMap\n", "!0:1 a ConfigMap without metadata.name"},
 		"no name":             {"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  nmae: a\n", "!0:4 a ConfigMap without metadata.name"},
 		"name a number":       {"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: 1\n", "!0:4 metadata.name must be a non-empty string"},
+		"namespace a boolean": {"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: y\n", "!0:5 metadata.namespace must be a string"},
+		"namespace empty":     {"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: ''\n", `0:1 {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":""}}`},
 		"generateName":        {"apiVersion: v1\nkind: Job\nmetadata: {generateName: a-}\n", "!0:3 a Job without metadata.name"},
 		"key twice":           {cm + "kind: Secret\n", `!0:4 the key "kind" comes twice in one mapping`},
 		"key twice, deep":     {cm + "data:\n  a: x\n  a: y\n", `!0:6 the key "a" comes twice in one mapping`},
