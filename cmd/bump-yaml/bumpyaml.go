@@ -51,13 +51,14 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	}
 	outcomes, err := bump(ctx, s, o, &in)
 	// Also where it ended early: what was pushed by then is in the stream, the rest as it came.
-	if passed := in.pass(s, outcomes); passed != nil {
-		return passed
-	}
+	passed := in.pass(s, outcomes)
 	for _, e := range in.faults {
 		s.Fail(e)
 	}
 	report(s, o, outcomes)
+	if passed != nil {
+		return passed
+	}
 	return err
 }
 
@@ -77,6 +78,9 @@ func bump(ctx context.Context, s *stage.IO, o options, in *stream) ([]outcome, e
 		}
 		j := job{s: s, o: o, in: in, source: source.record, picks: source.picks, fault: source.fault}
 		outcomes = append(outcomes, j.run(ctx))
+		if last := outcomes[len(outcomes)-1]; ctx.Err() != nil && len(last.errors) > 0 {
+			return outcomes, ctx.Err()
+		}
 	}
 	return outcomes, nil
 }

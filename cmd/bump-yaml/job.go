@@ -27,6 +27,7 @@ type job struct {
 	fault  string // why nothing can be done
 
 	first *gitrepo.Snapshot // the source as the stream names it
+	news  *reading          // what the source holds now, where the remote has moved
 	out   outcome
 }
 
@@ -70,10 +71,9 @@ func (j *job) plan(snap *gitrepo.Snapshot, picks []jsonl.Pick) plan {
 		if pick.done {
 			j.s.Debugf("%s: %s: %s is written there already", pick.pick.File, pick.pick.ID, pick.pick.To)
 		}
-		for i, anchor := range pick.shared {
-			if i == 0 {
-				j.s.Warn("%s:%d: %s shares its text through the YAML anchor %q: all users of the anchor change", pick.pick.File, pick.edits[0].Line, pick.pick.ID, anchor)
-			}
+		if len(pick.shared) > 0 {
+			j.s.Warn("%s:%d: %s shares its text through the YAML anchor %q: all users of the anchor change",
+				pick.pick.File, pick.edits[0].Line, pick.pick.ID, pick.shared[0])
 		}
 	}
 	return p
@@ -94,55 +94,72 @@ func (j *job) dryRun(snap *gitrepo.Snapshot, p plan) {
 
 // commit commits and pushes, on top of whatever the remote's branch holds by then.
 func (j *job) commit(ctx context.Context, p plan) {
-	rewrites, err := gitrepo.LoadRewrites(j.s.Getenv)
-	if err != nil {
-		j.failGit(err)
-		return
-	}
-	repo, err := gitrepo.Open(gitrepo.Options{URL: j.source.URL, Store: j.source.Store, Auth: j.o.auth, Rewrites: rewrites, Getenv: j.s.Getenv})
+	repo, err := j.open()
 	if err != nil {
 		j.failGit(err)
 		return
 	}
 	defer repo.Close()
-	snap, err := repo.Snapshot(j.source.Revision)
-	if err != nil {
-		j.failGit(err)
-		return
-	}
-	j.first = snap
-	var news *reading // what the source holds now, where the remote has moved
+	snap := j.first
 	for try := 1; ; try++ {
 		commit, err := j.push(ctx, repo, snap, p)
 		switch {
 		case err == nil:
-			j.pushed(commit, p, news)
+			j.pushed(commit, p)
 			return
-		case !errors.Is(err, gitrepo.ErrMoved):
-			j.failGit(err)
-			return
-		case try == tries:
+		case errors.Is(err, gitrepo.ErrMoved) && try == tries:
 			j.fail(gitrepo.CodeMoved, fmt.Sprintf("gave up after %d tries: %v", tries, err), "somebody else pushes all the time; run again")
 			return
+		case errors.Is(err, gitrepo.ErrMoved):
+			snap, p, err = j.catchUp(ctx, repo, p, pause<<(try-1))
 		}
-		if err := wait(ctx, pause<<(try-1)); err != nil {
+		if err != nil {
 			j.failGit(err)
 			return
 		}
-		if snap, err = repo.FetchBranch(ctx, j.source.Branch); err != nil {
-			j.failGit(err)
-			return
-		}
-		j.s.Infof("%s: %s has moved to %.12s, reading it anew", j.source.Name, j.source.Branch, snap.Revision)
-		if news, err = readSource(snap, j.source); err != nil {
-			j.failGit(err)
-			return
-		}
-		if p = j.redo(snap, p, news); len(p.files) == 0 {
-			j.out.commit = nil
+		if len(p.files) == 0 {
+			j.out.commit = nil // what was to be done is done, or told of
 			return
 		}
 	}
+}
+
+// open opens the repository for pushing, and reads the source's commit through it.
+func (j *job) open() (*gitrepo.Repo, error) {
+	rewrites, err := gitrepo.LoadRewrites(j.s.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	repo, err := gitrepo.Open(gitrepo.Options{URL: j.source.URL, Store: j.source.Store, Auth: j.o.auth, Rewrites: rewrites, Getenv: j.s.Getenv})
+	if err != nil {
+		return nil, err
+	}
+	if j.first, err = repo.Snapshot(j.source.Revision); err != nil {
+		_ = repo.Close()
+		return nil, err
+	}
+	return repo, nil
+}
+
+// catchUp reads the source anew where the remote has moved, and plans the edits on top of that.
+func (j *job) catchUp(ctx context.Context, repo *gitrepo.Repo, p plan, pause time.Duration) (*gitrepo.Snapshot, plan, error) {
+	select {
+	case <-ctx.Done():
+		return nil, p, ctx.Err()
+	case <-time.After(pause):
+	}
+	snap, err := repo.FetchBranch(ctx, j.source.Branch)
+	if err != nil {
+		return nil, p, err
+	}
+	if j.source.Signature == jsonl.SignatureGood {
+		return nil, p, fmt.Errorf("%s has moved to %.12s, whose signature nobody has checked; the next git-fetch does", j.source.Branch, snap.Revision)
+	}
+	j.s.Infof("%s: %s has moved to %.12s, reading it anew", j.source.Name, j.source.Branch, snap.Revision)
+	if j.news, err = readSource(snap, j.source); err != nil {
+		return nil, p, err
+	}
+	return snap, j.redo(snap, p), nil
 }
 
 // push makes the commit and pushes it. Once begun, the push is finished even when the run is
@@ -154,13 +171,13 @@ func (j *job) push(ctx context.Context, repo *gitrepo.Repo, snap *gitrepo.Snapsh
 	if err := j.s.OutErr(); err != nil {
 		return nil, fmt.Errorf("nothing was committed: %w", err)
 	}
-	j.out.commit = j.record(snap.Revision, p)
-	commit, err := snap.Commit(p.contents(), gitrepo.CommitOptions{Author: j.o.author, Message: j.out.commit.Message})
+	record := j.record(snap.Revision, p)
+	commit, err := snap.Commit(p.contents(), gitrepo.CommitOptions{Author: j.o.author, Message: record.Message})
 	if err != nil {
-		j.out.commit = nil
 		return nil, err
 	}
-	j.out.commit.Revision = commit.Revision
+	record.Revision = commit.Revision
+	j.out.commit = record
 	finish, cancel := afterStop(ctx)
 	defer cancel()
 	return commit, repo.Push(finish, commit, j.source.Branch)
@@ -177,30 +194,25 @@ func afterStop(ctx context.Context) (context.Context, context.CancelFunc) {
 	return later, func() { stop(); cancel() }
 }
 
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
 // pushed replaces what the stream holds of the source by what was pushed.
-func (j *job) pushed(commit *gitrepo.Commit, p plan, news *reading) {
+func (j *job) pushed(commit *gitrepo.Commit, p plan) {
 	j.out.commit.Pushed = true
-	j.s.Infof("%s: pushed %.12s to %s: %d edits", j.source.Name, commit.Revision, j.source.Branch, len(j.out.commit.Edits))
-	if news == nil {
+	edits := "1 edit"
+	if n := len(j.out.commit.Edits); n > 1 {
+		edits = fmt.Sprintf("%d edits", n)
+	}
+	j.s.Infof("%s: pushed %.12s to %s: %s", j.source.Name, commit.Revision, j.source.Branch, edits)
+	if j.news == nil {
 		j.replaceEdited(p, false)
 		j.replaceSource(commit)
 		return
 	}
-	if why := j.altered(j.first); why != "" {
+	if why := j.altered(); why != "" {
 		j.fail("transformed", "the remote had moved, and the source cannot be replaced in the stream by its new state, because "+why+
 			"; what follows sees it at "+j.source.Revision, "run again; put stages that change or drop manifests behind bump-yaml")
 		return
 	}
-	j.replaceAll(commit, p, news)
+	j.replaceAll(commit, p)
 }
 
 func (j *job) fail(code, message, hint string) {

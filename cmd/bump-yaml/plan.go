@@ -129,7 +129,10 @@ func (p *planned) change(objects []object) (yamledit.Change, bool) {
 		fields[i] = mf.Field{Role: mf.Role(f.Role), Path: f.Path, Value: f.Value}
 	}
 	edits, err := mf.Rewrite(fields, p.pick.To)
-	if err == nil && len(edits) == 0 {
+	switch {
+	case len(fields) == 0:
+		err = errors.New("the pick does not say which fields hold the image")
+	case err == nil && len(edits) == 0:
 		err = errors.New("the pick says that the image changes, and its fields hold it already")
 	}
 	if err != nil {
@@ -177,7 +180,11 @@ func (p *planned) refuse(code string, line int, message, hint string) {
 }
 
 func gitError(pick jsonl.Pick, err error) *jsonl.Error {
-	return &jsonl.Error{Code: gitrepo.Code(err), Message: err.Error(), Hint: gitrepo.Hint(err),
+	code := gitrepo.Code(err)
+	if errors.Is(err, gitrepo.ErrNotFound) {
+		code = gitrepo.CodeNotFound
+	}
+	return &jsonl.Error{Code: code, Message: err.Error(), Hint: gitrepo.Hint(err),
 		Source: pick.Source, File: pick.File, ID: pick.ID}
 }
 

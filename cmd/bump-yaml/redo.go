@@ -10,9 +10,9 @@ import (
 )
 
 // redo plans the edits of a plan anew where somebody else has pushed in between.
-func (j *job) redo(snap *gitrepo.Snapshot, p plan, news *reading) plan {
+func (j *job) redo(snap *gitrepo.Snapshot, p plan) plan {
 	byID := map[string]object{}
-	for _, o := range news.objects {
+	for _, o := range j.news.objects {
 		byID[o.id] = o
 	}
 	var picks []jsonl.Pick

@@ -75,7 +75,7 @@ func (j *job) replaceEdited(p plan, planned bool) {
 }
 
 // replaceAll replaces all manifests of the source by those of the commit.
-func (j *job) replaceAll(commit *gitrepo.Commit, p plan, news *reading) {
+func (j *job) replaceAll(commit *gitrepo.Commit, p plan) {
 	after := map[string]object{}
 	for _, e := range p.files {
 		for _, o := range e.afterwards {
@@ -83,7 +83,7 @@ func (j *job) replaceAll(commit *gitrepo.Commit, p plan, news *reading) {
 		}
 	}
 	var records []any
-	for _, o := range news.objects {
+	for _, o := range j.news.objects {
 		if edited, ok := after[o.id]; ok {
 			o.raw, o.sum = edited.raw, edited.sum
 		}
@@ -95,14 +95,14 @@ func (j *job) replaceAll(commit *gitrepo.Commit, p plan, news *reading) {
 	}
 	j.replaceSource(commit, records...)
 	j.out.wrote, j.out.took = len(records), len(manifests)
-	j.out.errors = append(j.out.errors, news.errors...)
-	j.out.incomplete = !news.complete
+	j.out.errors = append(j.out.errors, j.news.errors...)
+	j.out.incomplete = !j.news.complete
 }
 
 // altered says why the source's manifests in the stream are not those of its commit; empty where
 // they are. To replace them by new ones would undo what another stage did.
-func (j *job) altered(snap *gitrepo.Snapshot) string {
-	before, err := readSource(snap, j.source)
+func (j *job) altered() string {
+	before, err := readSource(j.first, j.source)
 	if err != nil {
 		return err.Error()
 	}

@@ -171,7 +171,7 @@ func (p *plan) clash(found cut, own []cut) *RefusedError {
 		return nil
 	}
 	return &RefusedError{Line: found.line, Reason: fmt.Sprintf(
-		"the same text is to become %q and %q; give the users of the anchor values of their own", first, found.value)}
+		"it is to become %q, and another change makes it %q", found.value, first)}
 }
 
 func (p *plan) take(cuts []cut) {

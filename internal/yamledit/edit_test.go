@@ -307,7 +307,7 @@ func TestSeveral(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got\n%s", got)
 	}
-	for i, refused := range []string{"", `b.tag: it is "v1"`, "", "", "the same text is to become", ""} {
+	for i, refused := range []string{"", `b.tag: it is "v1"`, "", "", "and another change makes it", ""} {
 		err := outcomes[i].Err
 		if (err != nil) != (refused != "") || err != nil && !strings.Contains(err.Error(), refused) {
 			t.Errorf("change %d: %v, want %q", i, err, refused)
