@@ -121,8 +121,8 @@ type Image struct {
 	Repository string `json:"repository"`
 	// Policy is kind:pattern, kind being glob, semver or regexp. "glob:*" when none is written.
 	Policy string `json:"policy"`
-	// PolicyLine is the line of the policy's annotation in the file; absent when none is written.
-	PolicyLine int `json:"policyLine,omitempty"`
+	// PolicyKey is the key of the annotation that the policy was read from; absent when none is written.
+	PolicyKey string `json:"policyKey,omitempty"`
 	// Automated, Locked and Ignored are the workload's policies of these names.
 	Automated bool `json:"automated"`
 	Locked    bool `json:"locked"`
