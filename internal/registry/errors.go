@@ -34,6 +34,8 @@ const (
 	Unreachable  Fault = "unreachable"  // no connection
 	Untrusted    Fault = "untrusted"    // a certificate that does not check
 	Silent       Fault = "silent"       // no answer in time
+	PlainHTTP    Fault = "plain-http"   // not asked: the host was not named as insecure
+	TokenHost    Fault = "token-host"   // not asked: the credential would go to a stranger
 	Refused      Fault = "refused"      // not asked, for safety
 	Credential   Fault = "credential"   // the configured credential cannot be used
 )
@@ -50,7 +52,7 @@ func (f Fault) Passing() bool {
 // ofHost says that other requests to the same host will most likely fail too.
 func (f Fault) ofHost() bool {
 	switch f {
-	case Unauthorized, RateLimited, Unreachable, Untrusted, Silent, Refused, Credential:
+	case Unauthorized, RateLimited, Unreachable, Untrusted, Silent, Refused, PlainHTTP, TokenHost, Credential:
 		return true
 	}
 	return false
@@ -78,7 +80,10 @@ func known(err error) *Error {
 }
 
 // refusal is a request that was not made.
-type refusal struct{ why string }
+type refusal struct {
+	fault Fault
+	why   string
+}
 
 func (r *refusal) Error() string { return r.why }
 
@@ -109,7 +114,7 @@ func classify(err error) (Fault, string) {
 	var network *net.OpError
 	switch {
 	case errors.As(err, &refused):
-		return Refused, refused.why
+		return refused.fault, refused.why
 	case errors.As(err, &senseless):
 		return Malformed, senseless.why
 	case errors.As(err, &lasting):
@@ -132,7 +137,7 @@ func classify(err error) (Fault, string) {
 		// The library shows the whole answer here, and whatever secret is in it.
 		return Malformed, "the token service answers without a token"
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return Untrusted, "the registry speaks plain http"
+		return PlainHTTP, "the registry speaks plain http"
 	}
 	return Unreachable, bare(err)
 }

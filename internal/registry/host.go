@@ -85,7 +85,7 @@ func (h *host) greet(ctx context.Context) error {
 	}
 	var err error
 	if h.registry, err = name.NewRegistry(h.name, options...); err != nil {
-		return &refusal{bare(err)}
+		return &refusal{Refused, bare(err)}
 	}
 	h.challenge, err = transport.Ping(ctx, h.registry, h.fence())
 	return err
@@ -115,7 +115,7 @@ func (s *session) open(ctx context.Context) error {
 		return &malformed{"the registry names no token service"}
 	}
 	if config != nil && !h.client.mayHaveCredential(h.name, realm.Host) {
-		return &refusal{fmt.Sprintf("the credential for %s would go to the token service on %s", h.name, realm.Host)}
+		return &refusal{TokenHost, fmt.Sprintf("the credential for %s would go to the token service on %s", h.name, realm.Host)}
 	}
 	fence := h.fence(h.name, realm.Host)
 	scopes := []string{"repository:" + s.path + ":pull"}
@@ -172,7 +172,7 @@ func (s *session) do(ctx context.Context, method string, at *url.URL, elsewhere 
 			return &malformed{"the registry redirects in circles"}
 		}
 		if !elsewhere && next.URL.Host != at.Host {
-			return &refusal{"the registry redirects to " + next.URL.Host}
+			return &refusal{Refused, "the registry redirects to " + next.URL.Host}
 		}
 		return nil
 	}}

@@ -467,7 +467,7 @@ func TestPlainHTTPOnlyWhereAllowed(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	_, err := New(Options{RPS: 100, Burst: 100}).Tags(t.Context(), ref(t, strings.TrimPrefix(server.URL, "http://")+"/a"))
-	wantFault(t, err, Refused, "plain http")
+	wantFault(t, err, PlainHTTP, "plain http")
 }
 
 // tokenWorld is a registry that wants a token from a service.
@@ -536,7 +536,7 @@ func TestSafety26NoCredentialForAStrangersTokenService(t *testing.T) {
 		o.Credentials = docker(t, "registry.example", "user", secret)
 	}
 	_, err := w.client(lenient).Tags(t.Context(), ref(t, "registry.example/team/app"))
-	wantFault(t, err, Refused, "the credential for registry.example would go to the token service on stranger.test")
+	wantFault(t, err, TokenHost, "the credential for registry.example would go to the token service on stranger.test")
 	if len(*seen) != 0 {
 		t.Errorf("the stranger saw %v", *seen)
 	}

@@ -89,7 +89,7 @@ func nextPage(page *url.URL, links []string) (*url.URL, error) {
 		return nil, &malformed{"the link to the next page is no URL"}
 	}
 	if !sameHost(page, next) {
-		return nil, &refusal{"the next page of the list is on " + next.Host}
+		return nil, &refusal{Refused, "the next page of the list is on " + next.Host}
 	}
 	next.Scheme, next.Host, next.User, next.Fragment = page.Scheme, page.Host, nil, ""
 	return next, nil

@@ -55,7 +55,7 @@ func refuseLinkLocal(_, address string, _ syscall.RawConn) error {
 		return nil // no address of the internet
 	}
 	if a := resolved.Addr().WithZone("").Unmap(); a.IsLinkLocalUnicast() || a == awsMetadata {
-		return &refusal{fmt.Sprintf("%s is a link-local address", a)}
+		return &refusal{Refused, fmt.Sprintf("%s is a link-local address", a)}
 	}
 	return nil
 }
@@ -223,13 +223,13 @@ func (f *fence) RoundTrip(req *http.Request) (*http.Response, error) {
 	address := req.URL.Host
 	switch {
 	case req.URL.Scheme != "https" && req.URL.Scheme != "http":
-		return nil, &refusal{fmt.Sprintf("the registry leads to a %s URL", req.URL.Scheme)}
+		return nil, &refusal{Refused, fmt.Sprintf("the registry leads to a %s URL", req.URL.Scheme)}
 	case req.URL.Scheme == "http" && !insecure(f.insecure, address):
-		return nil, &refusal{fmt.Sprintf("%s would be asked over plain http", address)}
+		return nil, &refusal{PlainHTTP, fmt.Sprintf("%s would be asked over plain http", address)}
 	}
 	carries := req.Header.Get("Authorization") != "" || req.Method != http.MethodGet && req.Method != http.MethodHead
 	if carries && !slices.Contains(f.trusted, address) {
-		return nil, &refusal{fmt.Sprintf("a credential would go to %s", address)}
+		return nil, &refusal{Refused, fmt.Sprintf("a credential would go to %s", address)}
 	}
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", userAgent)
