@@ -16,45 +16,59 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
-// readBackTime is how long the last look at the branch may take when the push itself ran out of
-// time: it is worth knowing whether it went through.
-const readBackTime = 10 * time.Second
+// Once the remote has been asked to move its branch, a push is finished even where ctx ends: it
+// is worth knowing whether it went through. These are the times that it may take from then on.
+const (
+	finishTime   = 10 * time.Second // for the server's answer
+	readBackTime = 10 * time.Second // for the last look at the branch
+)
 
 // Push moves a branch of the remote from the commit's parent to the commit, if that is where it
 // stands. There is no force. The branch is read back afterwards: nil means that it was
 // seen to hold the commit. Errors: [ErrMoved] when the branch stands elsewhere, [ErrRejected] with
-// the server's words when the server refused.
+// the server's words when the server refused. A push that has begun when ctx ends is finished and
+// read back, for at most 20 seconds.
 func (r *Repo) Push(ctx context.Context, c *Commit, branch string) error {
 	if c.store != r.Store && c.Store != r.dir {
 		return errors.New("pushing a commit of another store")
 	}
-	pushErr := r.push(ctx, c, "refs/heads/"+branch)
-	if errors.Is(pushErr, ErrMoved) {
-		return pushErr // nothing was sent
+	sent, err := r.push(ctx, c, "refs/heads/"+branch)
+	if err != nil && !sent {
+		return err
 	}
-	return r.readBack(ctx, c, branch, pushErr)
+	return r.readBack(ctx, c, branch, err)
 }
 
-// push sends exactly the commit's new objects. go-git's own push walks all history first.
-func (r *Repo) push(ctx context.Context, c *Commit, ref string) error {
-	ep, release := r.remote.endpoint(ctx)
+// push sends exactly the commit's new objects, and says whether it came to that. go-git's own push
+// walks all history first.
+func (r *Repo) push(ctx context.Context, c *Commit, ref string) (sent bool, err error) {
+	conn, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ends := context.AfterFunc(ctx, cancel)
+	ep, release := r.remote.endpoint(conn)
 	defer release()
 	session, err := r.remote.client.NewReceivePackSession(ep, r.remote.auth)
 	if err != nil {
-		return r.remote.fail(ctx, "pushing to", err)
+		return false, r.remote.fail(ctx, "pushing to", err)
 	}
 	defer session.Close()
-	refs, err := session.AdvertisedReferencesContext(ctx)
+	refs, err := session.AdvertisedReferencesContext(conn)
 	if err != nil {
-		return r.remote.fail(ctx, "pushing to", err)
+		return false, r.remote.fail(ctx, "pushing to", err)
 	}
 	if tip := refs.References[ref]; tip.String() != c.Parent {
 		if tip.String() == c.Revision {
-			return nil
+			return false, nil
 		}
-		return r.moved(ctx, ref, c.Parent, tip)
+		return false, r.moved(ctx, ref, c.Parent, tip)
 	}
-	return r.send(ctx, session, refs, c, ref)
+	if !ends() {
+		return false, r.remote.fail(ctx, "pushing to", ctx.Err())
+	}
+	// From here on the server may have moved the branch, whatever we get to hear.
+	later := context.AfterFunc(ctx, func() { time.AfterFunc(finishTime, cancel) })
+	defer later()
+	return true, r.send(conn, session, refs, c, ref)
 }
 
 func (r *Repo) send(ctx context.Context, session transport.ReceivePackSession, refs *packp.AdvRefs, c *Commit, ref string) error {

@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -297,6 +298,50 @@ func TestSafety15RejectedPush(t *testing.T) {
 			s.MustCommit(repo, gitserver.Change{Files: map[string]string{"b": "1"}})
 			if err := r.readBack(t.Context(), c, "main", nil); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// A push that has begun is finished where its context ends; one that has not is not begun.
+func TestPushIsFinished(t *testing.T) {
+	s := gitserver.Start(t)
+	for name, test := range map[string]struct {
+		url    string
+		client *client
+	}{
+		"http": {s.HTTP(), newClient(t)},
+		"ssh":  {s.SSH(), newClient(t).ssh(s)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			repo := s.MustCreate(name+".git", map[string]string{"a": "1"})
+			r := test.client.open(test.url + "/" + name + ".git")
+			c := commit(t, fetch(t, r, ""), map[string]string{"a": "2"})
+			ctx, cancel := context.WithCancel(t.Context())
+			s.BeforePush(func(string) {
+				cancel()
+				time.Sleep(50 * time.Millisecond)
+			})
+			if err := r.Push(ctx, c, "main"); err != nil {
+				t.Error(err)
+			}
+			s.BeforePush(nil)
+			if tip, _ := repo.Tip(""); tip != c.Revision {
+				t.Errorf("tip is %s", tip)
+			}
+
+			c = commit(t, fetch(t, r, ""), map[string]string{"a": "3"})
+			s.ResetCounts()
+			if err := r.Push(ctx, c, "main"); Code(err) != CodeTimeout || s.Counts().Pushes != 0 {
+				t.Errorf("got %v, %+v", err, s.Counts())
+			}
+			s.Silence(true)
+			defer s.Silence(false)
+			ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			if err := r.Push(ctx, c, "main"); Code(err) != CodeTimeout || time.Since(start) > 5*time.Second {
+				t.Errorf("after %s: %v", time.Since(start), err)
 			}
 		})
 	}

@@ -37,7 +37,9 @@ type File struct {
 	// Hash is the blob, 40 hexadecimal digits; of a symbolic link, that of the file it leads
 	// to. Empty when there is none to read.
 	Hash string
-	// Link is the path of the file that a symbolic link leads to; absent for plain files.
+	// Symlink says that it is a symbolic link.
+	Symlink bool
+	// Link is the path of the file that a symbolic link leads to; empty for plain files.
 	Link string
 	// Folder says that it is a folder, or a symbolic link to one. Links to folders are not entered.
 	Folder bool
@@ -202,7 +204,7 @@ func joinRaw(dir, name string) string {
 }
 
 func (s *Snapshot) file(name string, e entry) File {
-	f := File{Path: name, Executable: e.mode == modeExec, hash: e.hash}
+	f := File{Path: name, Executable: e.mode == modeExec, Symlink: e.mode == modeLink, hash: e.hash}
 	switch e.mode {
 	case modeTree:
 		return File{Path: name, Folder: true, Hash: e.hash.String()}
@@ -211,11 +213,11 @@ func (s *Snapshot) file(name string, e entry) File {
 	case modeLink:
 		target, te, err := s.follow(name, e)
 		if err != nil {
-			return File{Path: name, Fault: err}
+			return File{Path: name, Symlink: true, Fault: err}
 		}
 		f.Link, f.hash, f.Executable = target, te.hash, te.mode == modeExec
 		if te.dir() || te.mode == modeModule {
-			return File{Path: name, Link: target, Folder: true}
+			return File{Path: name, Symlink: true, Link: target, Folder: true}
 		}
 	}
 	f.Hash = f.hash.String()
