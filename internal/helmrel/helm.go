@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"strings"
 	"sync"
 	"time"
@@ -23,11 +24,20 @@ import (
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/klog/v2"
 )
 
 func init() {
 	// the manager that Helm's own program writes: an object changed by both keeps one owner
 	kube.ManagedFieldsManager = "helm"
+}
+
+// Quiet silences what Helm and client-go would write to stderr on their own. Some of it holds values.
+// It acts on the whole process.
+func Quiet() {
+	log.SetOutput(io.Discard)
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
 }
 
 // grace is how long a Helm action may go on after its context has ended. Helm then notes the revision

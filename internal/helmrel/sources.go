@@ -88,12 +88,12 @@ func (s *Sources) fromGit(ctx context.Context, c ChartSource) (*Chart, error) {
 func (s *Sources) tree(ctx context.Context, at, ref string) (*tree, error) {
 	for _, p := range s.Present {
 		if SameRepository(p.URL, at) && (ref == p.Branch || ref == "refs/heads/"+p.Branch || ref == p.Revision) {
-			store, err := gitrepo.OpenStore(p.Store)
-			if err != nil {
-				return nil, err
+			if snap, err := present(p); err == nil {
+				return &tree{snap: snap}, nil
 			}
-			snap, err := store.Snapshot(p.Revision)
-			return &tree{snap: snap}, err
+			// the stream was recorded elsewhere: the same commit, from the server
+			ref = p.Revision
+			break
 		}
 	}
 	if err := s.checkGitURL(at); err != nil {
@@ -126,6 +126,14 @@ func (s *Sources) untrusted(at string, err error) error {
 		return err
 	}
 	return &UntrustedHost{HostOf(at), err}
+}
+
+func present(p Present) (*gitrepo.Snapshot, error) {
+	store, err := gitrepo.OpenStore(p.Store)
+	if err != nil {
+		return nil, err
+	}
+	return store.Snapshot(p.Revision)
 }
 
 func (s *Sources) checkGitURL(at string) error {

@@ -228,6 +228,9 @@ func seconds(n *int64) time.Duration {
 	return time.Duration(*n) * time.Second
 }
 
+// Groups are the API groups that HelmReleases are read of, the current one first.
+func Groups() []string { return []string{"helm.fluxcd.io", "flux.weave.works"} }
+
 // Is reports whether an object of this apiVersion and kind is one that [Parse] reads.
 func Is(apiVersion, kind string) bool {
 	return kind == Kind && (apiVersion == APIVersion || apiVersion == LegacyAPIVersion)

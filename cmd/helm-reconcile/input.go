@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sluice-gitops/sluice/internal/helmrel"
+	"github.com/sluice-gitops/sluice/internal/jsonl"
+	"github.com/sluice-gitops/sluice/internal/kube"
+	"github.com/sluice-gitops/sluice/internal/stage"
+)
+
+// input is what was read of the stream.
+type input struct {
+	s        *stage.IO
+	releases []release
+	names    []string       // sources in their order
+	counts   map[string]int // HelmReleases by source
+	tool     string         // the stage that began last, and its version
+	tools    map[string]string
+}
+
+// release is a HelmRelease record.
+type release struct {
+	place  jsonl.Place
+	label  string // the record's id
+	object json.RawMessage
+	id     jsonl.ID
+	parsed *helmrel.HelmRelease
+	fault  error
+}
+
+// take keeps what is needed of a line. Every line is passed on.
+func (in *input) take(line *jsonl.Line) (pass bool, err error) {
+	switch line.Type {
+	case jsonl.TypeBegin:
+		var begin jsonl.Begin
+		if err := line.Decode(&begin); err == nil {
+			in.tool = begin.Stage + " " + begin.Version
+		}
+	case jsonl.TypeSource:
+		var source jsonl.Source
+		if err := line.Decode(&source); err == nil {
+			in.tools[source.Name] = in.tool
+			in.name(source.Name)
+		}
+	case jsonl.TypeManifest:
+		in.takeManifest(line)
+	}
+	return true, nil
+}
+
+func (in *input) name(source string) {
+	if !slices.Contains(in.names, source) {
+		in.names = append(in.names, source)
+	}
+}
+
+func (in *input) takeManifest(line *jsonl.Line) {
+	var record jsonl.Manifest
+	if err := line.Decode(&record); err != nil {
+		return // kapply says so; the tally does not count its source whole
+	}
+	in.name(record.Source)
+	var kind struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+	}
+	if json.Unmarshal(record.Object, &kind) != nil || kind.Kind != helmrel.Kind {
+		return
+	}
+	group, _, _ := strings.Cut(kind.APIVersion, "/")
+	if !slices.Contains(helmrel.Groups(), group) {
+		in.s.Debugf("%s:%d: a %s of %s is not for this program", record.File, record.Line, kind.Kind, kind.APIVersion)
+		return
+	}
+	id, err := jsonl.ObjectID(record.Object)
+	if err != nil {
+		return
+	}
+	in.counts[record.Source]++
+	r := release{place: record.Place, label: record.ID, object: record.Object, id: id}
+	if !helmrel.Is(kind.APIVersion, kind.Kind) {
+		r.fault = fmt.Errorf("apiVersion %s is not known: %s is", kind.APIVersion, helmrel.APIVersion)
+	} else {
+		r.parse(in.s)
+	}
+	in.releases = append(in.releases, r)
+}
+
+func (r *release) parse(s *stage.IO) {
+	h, unknown, err := helmrel.Parse(r.object)
+	for _, field := range unknown {
+		s.Warn("%s:%d: %s has an unknown field %s, which is left out", r.place.File, r.place.Line, r.id, field)
+	}
+	if err != nil {
+		r.fault = err
+		return
+	}
+	r.parsed = h
+}
+
+// wanted are the HelmReleases with their namespaces settled.
+func (in *input) wanted(defaultNamespace string) []helmrel.Wanted {
+	var all []helmrel.Wanted
+	for i := range in.releases {
+		r := &in.releases[i]
+		if r.id.Namespace == "" {
+			r.id.Namespace = defaultNamespace
+		}
+		w := helmrel.Wanted{Source: r.place.Source, ID: helmrel.ID{Namespace: r.id.Namespace, Name: r.id.Name}, Release: r.parsed}
+		if r.parsed != nil {
+			r.parsed.Metadata.Namespace = r.id.Namespace
+		} else {
+			w.Fault = &helmrel.Fault{Code: "bad-object", Err: r.fault}
+		}
+		all = append(all, w)
+	}
+	return all
+}
+
+// from are the sources of the stream, each with the word on whether all of it is here.
+func (in *input) from(o options) []helmrel.From {
+	tally := in.s.Tally()
+	records := map[string]jsonl.Source{}
+	for _, record := range tally.Sources() {
+		records[record.Name] = record
+	}
+	var all []helmrel.From
+	for _, name := range in.names {
+		record := records[name]
+		err := tally.Whole(name)
+		if err != nil && o.assumeWhole {
+			in.s.Warn("--assume-whole takes what is here for all: %v", err)
+		}
+		all = append(all, helmrel.From{Name: name, Whole: err == nil || o.assumeWhole, State: kube.SourceState{
+			Fetched: tally.Fetched(name), Revision: record.Revision, Paths: record.Paths,
+			Tool: in.tools[name], Manifests: in.counts[name],
+		}})
+	}
+	return all
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/sluice-gitops/sluice/internal/stage"
+)
+
+const manual = `Reads a stream, installs and upgrades the Helm releases that its HelmRelease objects ask for, and with
+--prune uninstalls those whose HelmRelease is gone from a whole source. Where nothing differs it
+writes nothing and starts no Helm.
+
+   git-fetch https://git.example/team/config.git | kapply | helm-reconcile --prune
+
+What would change, without changing it:
+
+   git-fetch https://git.example/team/config.git | helm-reconcile --prune --dry-run --output table
+
+Charts come from git or from Helm repositories. The cluster is the one that kubectl would take.`
+
+var app = &stage.App{
+	Name:   program,
+	Usage:  "make Helm releases match the HelmReleases of a stream",
+	Manual: manual,
+	Reads:  true,
+	Writes: true,
+	Run:    run,
+	Flags: []cli.Flag{
+		&cli.BoolFlag{Name: "prune", Usage: "uninstall releases whose HelmRelease is gone from a whole source"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "render and ask the API server, and change nothing"},
+		&cli.BoolFlag{Name: "exit-code", Usage: "with --dry-run: exit with 3 where there are changes"},
+		&cli.BoolFlag{Name: "adopt", Usage: "take over releases of the same name that somebody made by hand"},
+		&cli.BoolFlag{Name: "retry-failed", Usage: "try once more what failed with the same chart and values"},
+		&cli.StringFlag{Name: "inventory", Value: "default", Usage: "remember the releases under `NAME`"},
+		&cli.StringFlag{Name: "inventory-namespace", Usage: "keep the inventory in `NAMESPACE`; default the context's"},
+		&cli.StringFlag{Name: "default-namespace", Usage: "take HelmReleases that name no namespace as of `NAMESPACE`; default the context's"},
+		&cli.BoolFlag{Name: "assume-whole", Usage: "with --prune: take what is here of each source for all of it"},
+		&cli.BoolFlag{Name: "allow-fewer", Usage: "with --prune: uninstall also where the same commit brought more HelmReleases before"},
+		&cli.BoolFlag{Name: "replay", Usage: "apply a recorded stream although a later one has been applied"},
+		&cli.StringSliceFlag{Name: "drop-source", Usage: "with --prune: uninstall all releases of the source `NAME`; may be repeated"},
+		&cli.IntFlag{Name: "workers", Value: 4, Usage: "work on at most `N` releases at a time"},
+		&cli.StringFlag{Name: "kubeconfig", Usage: "read the kubeconfig `FILE`; default as kubectl"},
+		&cli.StringFlag{Name: "context", Usage: "use this `CONTEXT` of the kubeconfig"},
+		&cli.StringFlag{Name: "mirror", Usage: "keep mirrors of chart repositories in `DIR`; default sluice/git in the user's cache folder"},
+		&cli.StringFlag{Name: "ssh-key", Usage: "log in to git with the private key in `FILE`; default the ssh agent"},
+		&cli.StringFlag{Name: "known-hosts", Usage: "trust the ssh host keys in `FILE`; default ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts"},
+		&cli.StringFlag{Name: "token-file", Usage: "log in to git over https with the token in `FILE`"},
+		&cli.StringSliceFlag{Name: "chart-host", Usage: "offer key and token to the git server `HOST` too, besides those of the sources; may be repeated"},
+		&cli.StringSliceFlag{Name: "insecure-host", Usage: "fetch charts from `HOST`[:port] without TLS; may be repeated"},
+	},
+}
+
+func main() { stage.Main(app) }

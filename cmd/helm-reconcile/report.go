@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sluice-gitops/sluice/internal/helmrel"
+	"github.com/sluice-gitops/sluice/internal/jsonl"
+	"github.com/sluice-gitops/sluice/internal/stage"
+)
+
+// report turns results into records. They come in order, one at a time.
+type report struct {
+	s      *stage.IO
+	o      options
+	in     *input
+	held   map[string][]string // releases by source
+	totals map[helmrel.Action]int
+}
+
+func (r *report) take(result helmrel.Result) {
+	record := jsonl.Release{
+		Source: result.Source, ID: r.label(result), Release: result.Release.Name, Namespace: result.Release.Namespace,
+		Action: jsonl.ReleaseAction(result.Action), DryRun: r.o.dryRun,
+		Chart: result.Chart, Version: result.Version, ChartRevision: result.ChartRevision, Revision: result.Revision,
+		Message: strings.Join(append(words(result.Message), result.Notes...), "; "),
+	}
+	if result.Action == helmrel.Held {
+		record.Action = jsonl.ReleaseBlocked
+		record.Message = "not uninstalled: " + record.Message
+		r.held[result.Source] = append(r.held[result.Source], result.Release.String())
+	}
+	r.totals[helmrel.Action(record.Action)]++
+	_ = r.s.Write(record) // a broken stdout is seen at the end of the run
+	r.voice(result, record)
+}
+
+func words(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
+
+// label names the HelmRelease as its manifest's record does.
+func (r *report) label(result helmrel.Result) string {
+	if result.Index >= 0 {
+		return r.in.releases[result.Index].label
+	}
+	return jsonl.ID{Group: helmrel.Groups()[0], Kind: helmrel.Kind, Namespace: result.HelmRelease.Namespace, Name: result.HelmRelease.Name}.String()
+}
+
+// voice says on stderr, and by error records, what is not as it should be.
+func (r *report) voice(result helmrel.Result, record jsonl.Release) {
+	for _, note := range result.Notes {
+		r.s.Warn("%s: %s", record.ID, note)
+	}
+	if result.Code == "" {
+		return
+	}
+	e := jsonl.Error{Code: result.Code, Message: result.Message, Hint: result.Hint, Source: result.Source, ID: record.ID}
+	if result.Index >= 0 {
+		place := r.in.releases[result.Index].place
+		e.File, e.Line = place.File, place.Line
+	}
+	if result.Code == helmrel.CodeForeign {
+		r.s.HoldBack(e)
+		return
+	}
+	r.s.Fail(e)
+}
+
+// close says what was not uninstalled because not all of its source is here, and sums up.
+func (r *report) close(from []helmrel.From, err error) {
+	if r.o.prune {
+		r.holdBack(from)
+	}
+	var counts []string
+	changes := 0
+	for _, action := range []helmrel.Action{helmrel.Installed, helmrel.Upgraded, helmrel.Unchanged, helmrel.RolledBack, helmrel.Uninstalled, helmrel.Blocked, helmrel.Failed} {
+		n := r.totals[action]
+		if n == 0 {
+			continue
+		}
+		r.s.Total(string(action), n)
+		counts = append(counts, fmt.Sprintf("%d %s", n, action))
+		if action == helmrel.Installed || action == helmrel.Upgraded || action == helmrel.Uninstalled {
+			changes += n
+		}
+	}
+	if changes > 0 && r.o.exitCode {
+		r.s.PendingChanges()
+	}
+	if len(counts) == 0 && err == nil {
+		counts = []string{"nothing to do"}
+	}
+	if len(counts) > 0 {
+		prefix := ""
+		if r.o.dryRun {
+			prefix = "dry run: "
+		}
+		r.s.Infof("%s%s", prefix, strings.Join(counts, ", "))
+	}
+}
+
+func (r *report) holdBack(from []helmrel.From) {
+	if truncated := r.s.Tally().Truncated(); truncated != nil && len(from) == 0 {
+		r.s.HoldBack(jsonl.Error{Code: "not-whole", Message: fmt.Sprintf("nothing is uninstalled: %v", truncated),
+			Hint: "a stage before this one died: its own message says why"})
+	}
+	for _, f := range from {
+		if f.Whole {
+			continue
+		}
+		message := fmt.Sprintf("nothing of it is uninstalled: %v", r.s.Tally().Whole(f.Name))
+		if held := r.held[f.Name]; len(held) > 0 {
+			message += "; held back: " + list(held)
+		}
+		r.s.HoldBack(jsonl.Error{Code: "not-whole", Source: f.Name, Message: message,
+			Hint: "--assume-whole uninstalls all the same; a stage that filters on purpose wants no --prune"})
+	}
+}
+
+// list names up to ten.
+func list(names []string) string {
+	if len(names) > 10 {
+		return strings.Join(names[:10], ", ") + fmt.Sprintf(" and %d more", len(names)-10)
+	}
+	return strings.Join(names, ", ")
+}
