@@ -144,6 +144,8 @@ func check(sources []source) error {
 			}
 			src.paths[j] = clean
 		}
+		slices.Sort(src.paths)
+		src.paths = slices.Compact(src.paths)
 		if slices.Contains(src.paths, "") {
 			src.paths = nil // all of it
 		}

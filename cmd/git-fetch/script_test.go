@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,6 +26,7 @@ func TestMain(m *testing.M) { script.Main(m, app) }
 //	token TEXT               want this token from now on
 //	silence                  accept connections and never answer
 //	mask FILE                take what differs from run to run out of FILE
+//	exits CODE COMMAND...    exec, and see that it exits with CODE
 func TestScripts(t *testing.T) {
 	script.Run(t, "testdata", func(p *testscript.Params) {
 		p.Setup = setup
@@ -107,6 +110,20 @@ var commands = map[string]func(ts *testscript.TestScript, s *gitserver.Server, a
 	},
 	"silence": func(_ *testscript.TestScript, s *gitserver.Server, _ []string) error {
 		s.Silence(true)
+		return nil
+	},
+	"exits": func(ts *testscript.TestScript, _ *gitserver.Server, args []string) error {
+		err := ts.Exec(args[1], args[2:]...)
+		code := 0
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			code = exit.ExitCode()
+		} else if err != nil {
+			return err
+		}
+		if fmt.Sprint(code) != args[0] {
+			return fmt.Errorf("exit code %d", code)
+		}
 		return nil
 	},
 	"mask": func(ts *testscript.TestScript, s *gitserver.Server, args []string) error {

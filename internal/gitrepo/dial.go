@@ -33,24 +33,20 @@ type remote struct {
 
 // newRemote prepares to talk to configured as rewritten by the rules; it opens no connection.
 func newRemote(o *Options, configured string, getenv func(string) string) (*remote, error) {
-	if err := CheckURL(configured); err != nil {
-		return nil, err
-	}
 	used := o.Rewrites.apply(configured)
 	r := &remote{control: o.Control, shown: configured, scrub: scrubber{rewritten: used, shown: configured}}
 	var err error
 	if r.addr, err = parseAddress(used); err != nil {
 		if used != configured {
-			return nil, newFault(CodeBadURL, "url.<base>.insteadOf rewrites "+configured+" to something that cannot be used: "+err.Error(), "")
+			return nil, newFault(CodeBadURL, "url.<base>.insteadOf makes something of it that cannot be used: "+err.Error(), "look at `git config --get-regexp insteadof`")
 		}
 		return nil, err
 	}
-	if used == configured && r.addr.http() && r.addr.user != "" && o.Auth.TokenFile == "" {
-		// It may be a token: it must not go on into records, where nobody expects one.
-		return nil, newFault(CodeBadURL, "the URL holds a user name but there is no token for it", tokenHint)
-	}
-	if err := o.Auth.check(r.addr); err != nil {
-		return nil, err
+	if used == configured {
+		// Where insteadOf turned ssh into https a key is not the caller's mistake.
+		if err := o.Auth.check(r.addr); err != nil {
+			return nil, err
+		}
 	}
 	if r.addr.http() {
 		r.client = githttp.NewClient(&http.Client{Transport: r.httpTransport()})

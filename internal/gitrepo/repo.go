@@ -38,9 +38,12 @@ func Open(o Options) (*Repo, error) {
 	if getenv == nil {
 		getenv = os.Getenv
 	}
+	if err := checkConfigured(o.URL, &o.Auth); err != nil {
+		return nil, err
+	}
 	r, err := newRemote(&o, o.URL, getenv)
 	if err != nil {
-		return nil, err
+		return nil, &fault{code: Code(err), hint: Hint(err), cause: err, text: "opening " + o.URL + ": " + err.Error()}
 	}
 	dir := o.Store
 	if dir == "" {
@@ -66,3 +69,14 @@ func Open(o Options) (*Repo, error) {
 
 // URL returns the address as it was configured. It holds no credential.
 func (r *Repo) URL() string { return r.remote.shown }
+
+// checkConfigured refuses an address that must not be shown: everything after it names it.
+func checkConfigured(raw string, auth *Auth) error {
+	if err := CheckURL(raw); err != nil {
+		return err
+	}
+	if a, _ := parseAddress(raw); a.http() && a.user != "" && auth.TokenFile == "" {
+		return newFault(CodeBadURL, "the URL holds a user name but there is no token for it", tokenHint)
+	}
+	return nil
+}
