@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -121,7 +122,7 @@ func (c *converter) object(n *yaml.Node) (*Object, *Fault) {
 		}
 		f := c.faultf(at, "a %s without metadata.name", kind)
 		if name != nil {
-			f.Message = "metadata.name must be a non-empty string"
+			f.Message = "metadata.name must be a non-empty string" + what(name)
 		}
 		if field(meta, "generateName") != nil {
 			f.Hint = "an object from git needs a fixed name; generateName makes a new one at every run"
@@ -129,9 +130,7 @@ func (c *converter) object(n *yaml.Node) (*Object, *Fault) {
 		return nil, f
 	}
 	if ns := field(meta, "namespace"); ns != nil && !isNull(deref(ns)) && !isString(deref(ns)) {
-		f := c.faultf(ns, "metadata.namespace must be a string")
-		f.Hint = "quote it"
-		return nil, f
+		return nil, c.faultf(ns, "metadata.namespace must be a string%s", what(ns))
 	}
 	text, fault := c.convert(n)
 	if fault != nil {
@@ -143,7 +142,7 @@ func (c *converter) object(n *yaml.Node) (*Object, *Fault) {
 // missing is the fault of an object without one of the fields that say what it is.
 func (c *converter) missing(n *yaml.Node, name string) *Fault {
 	if v := field(n, name); v != nil {
-		return c.faultf(v, "%s must be a non-empty string", name)
+		return c.faultf(v, "%s must be a non-empty string%s", name, what(v))
 	}
 	f := c.faultf(n, "looks like an object but has no %s", name)
 	f.Hint = "check the spelling; a file that is no manifest belongs outside the paths that are read"
@@ -214,6 +213,19 @@ func isString(n *yaml.Node) bool {
 	}
 	v, err := scalarOf(n)
 	return err == nil && v.kind == stringScalar
+}
+
+// what says what a scalar is instead of the string that it should be: y without quotes is a boolean.
+func what(n *yaml.Node) string {
+	n = deref(n)
+	if n.Kind != yaml.ScalarNode {
+		return ", not " + kindName(n)
+	}
+	v, err := scalarOf(n)
+	if err != nil || v.kind == stringScalar || v.kind == nullScalar {
+		return ""
+	}
+	return fmt.Sprintf("; %s without quotes is %s", n.Value, v.kind)
 }
 
 func isMerge(n *yaml.Node) bool {

@@ -96,11 +96,11 @@ func resolvePlain(text string) (scalar, error) {
 	if v, ok := words[text]; ok {
 		return v, nil
 	}
-	if notFinite.MatchString(text) {
-		return scalar{}, fmt.Errorf("%s is a number that JSON lacks", text)
-	}
 	if c := text[0]; (c < '0' || c > '9') && c != '-' && c != '+' && c != '.' {
 		return scalar{stringScalar, text}, nil
+	}
+	if notFinite.MatchString(text) {
+		return scalar{}, fmt.Errorf("%s is a number that JSON lacks", text)
 	}
 	if v, ok := number(text); ok {
 		return scalar{numberScalar, v}, nil
