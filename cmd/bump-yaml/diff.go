@@ -19,49 +19,55 @@ type span struct {
 // around is how many lines a diff shows on either side of a changed one.
 const around = 3
 
-// unified shows what an edit changes in a file, as a unified diff. An edit changes lines and
-// never adds or removes any. Context comes from the edited objects only; a line that a Secret
+// unified shows what edits change in a file, as a unified diff. They change lines and never add or
+// remove any. Context comes from the edited objects only; a line that a Secret
 // shares is hidden but for its mark, and values that look like credentials are.
 func unified(file string, before, after []byte, spans []span) string {
 	old, now := yamledit.Lines(before), yamledit.Lines(after)
-	var changed []int
-	for i := range old {
-		if i < len(now) && old[i] != now[i] {
-			changed = append(changed, i)
-		}
-	}
 	var d strings.Builder
 	fmt.Fprintf(&d, "--- a/%s\n+++ b/%s\n", file, file)
-	for len(changed) > 0 {
-		n := 1
-		for n < len(changed) && changed[n]-changed[n-1] <= 2*around {
-			n++
+	keep := kept(old, now, spans)
+	for first := 0; first < len(old); first++ {
+		last := first
+		for last < len(old) && keep[last] {
+			last++
 		}
-		hunk(&d, old, now, changed[:n], spans)
-		changed = changed[n:]
+		if last > first {
+			hunk(&d, old[first:last], now[first:last], first+1, spans)
+			first = last
+		}
 	}
 	return d.String()
 }
 
-// hunk writes neighbouring changes and the lines around them.
-func hunk(d *strings.Builder, old, now []string, changed []int, spans []span) {
-	first, last := changed[0], changed[len(changed)-1]
-	for range around {
-		if first > 0 && shown(first, spans) {
-			first--
-		}
-		if last < len(old)-1 && shown(last+2, spans) {
-			last++
-		}
-	}
-	fmt.Fprintf(d, "@@ -%d,%d +%d,%d @@\n", first+1, last-first+1, first+1, last-first+1)
-	for i := first; i <= last; i++ {
+// kept marks the lines, from 0, that a diff shows.
+func kept(old, now []string, spans []span) []bool {
+	keep := make([]bool, len(old))
+	for i := range old {
 		if old[i] == now[i] {
-			d.WriteString(" " + visible(old[i], i+1, spans) + "\n")
 			continue
 		}
-		d.WriteString("-" + visible(old[i], i+1, spans) + "\n")
-		d.WriteString("+" + visible(now[i], i+1, spans) + "\n")
+		keep[i] = true
+		for k := i - 1; k >= max(0, i-around) && shown(k+1, spans); k-- {
+			keep[k] = true
+		}
+		for k := i + 1; k <= min(len(old)-1, i+around) && shown(k+1, spans); k++ {
+			keep[k] = true
+		}
+	}
+	return keep
+}
+
+// hunk writes lines, of which the first one has the number n.
+func hunk(d *strings.Builder, old, now []string, n int, spans []span) {
+	fmt.Fprintf(d, "@@ -%d,%d +%d,%d @@\n", n, len(old), n, len(old))
+	for i := range old {
+		if old[i] == now[i] {
+			d.WriteString(" " + visible(old[i], n+i, spans) + "\n")
+			continue
+		}
+		d.WriteString("-" + visible(old[i], n+i, spans) + "\n")
+		d.WriteString("+" + visible(now[i], n+i, spans) + "\n")
 	}
 }
 

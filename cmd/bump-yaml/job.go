@@ -15,7 +15,7 @@ import (
 const tries = 5
 
 // pause is the time before the second try; it doubles with every further one.
-const pause = 100 * time.Millisecond
+const pause = 50 * time.Millisecond
 
 // job is the work on one source.
 type job struct {
@@ -162,8 +162,7 @@ func (j *job) catchUp(ctx context.Context, repo *gitrepo.Repo, p plan, pause tim
 	return snap, j.redo(snap, p), nil
 }
 
-// push makes the commit and pushes it. Once begun, the push is finished even when the run is
-// told to stop: it is better to know how it ended.
+// push makes the commit and pushes it.
 func (j *job) push(ctx context.Context, repo *gitrepo.Repo, snap *gitrepo.Snapshot, p plan) (*gitrepo.Commit, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -178,20 +177,7 @@ func (j *job) push(ctx context.Context, repo *gitrepo.Repo, snap *gitrepo.Snapsh
 	}
 	record.Revision = commit.Revision
 	j.out.commit = record
-	finish, cancel := afterStop(ctx)
-	defer cancel()
-	return commit, repo.Push(finish, commit, j.source.Branch)
-}
-
-// stopGrace is how long a push may go on after the run was told to stop. The read-back that
-// follows has a time of its own, and both stay within the time that stage gives a writing stage.
-const stopGrace = 10 * time.Second
-
-// afterStop is a context that ends a little later than its parent.
-func afterStop(ctx context.Context) (context.Context, context.CancelFunc) {
-	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
-	return later, func() { stop(); cancel() }
+	return commit, repo.Push(ctx, commit, j.source.Branch)
 }
 
 // pushed replaces what the stream holds of the source by what was pushed.

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"path"
 
 	"github.com/sluice-gitops/sluice/internal/gitrepo"
 	"github.com/sluice-gitops/sluice/internal/jsonl"
@@ -41,38 +43,68 @@ func (o object) secret() bool {
 type reading struct {
 	objects  []object
 	errors   []jsonl.Error
-	complete bool
+	complete bool // no error: no records are missing
 }
 
 // readFile reads the objects of one file.
 func readFile(source, file string, content []byte) reading {
-	r := reading{complete: true}
-	found, faults := mf.Parse(content)
-	for _, o := range found {
-		place := jsonl.Place{Source: source, File: file, Doc: o.Doc, Item: o.Item, Line: o.Line}
-		id, err := jsonl.ObjectID(o.JSON)
-		sum, sumErr := jsonl.Sum(o.JSON)
-		if err != nil || sumErr != nil {
-			r.fault(jsonl.Error{Code: "bad-yaml", Message: "an object without identity", Source: source, File: file, Line: o.Line})
-			continue
-		}
-		r.objects = append(r.objects, object{Place: place, id: id.String(), sum: sum, raw: o.JSON})
-	}
-	for _, f := range faults {
-		r.fault(jsonl.Error{Code: "bad-yaml", Message: f.Message, Hint: f.Hint, Source: source, File: file, Line: f.Line})
-	}
-	return r
+	return newReading(source, mf.ReadFiles([]mf.File{{Name: file, Read: func() ([]byte, error) { return content, nil }}}))
 }
 
-// fault notes what could not be read: records are missing then.
-func (r *reading) fault(e jsonl.Error) {
-	r.errors = append(r.errors, e)
-	r.complete = false
+func newReading(source string, found []mf.Found) reading {
+	r := reading{}
+	for _, f := range found {
+		if f.Fault != nil {
+			r.errors = append(r.errors, jsonl.Error{Code: f.Code, Message: f.Fault.Message, Hint: f.Fault.Hint,
+				Source: source, File: f.File, Line: f.Fault.Line})
+			continue
+		}
+		place := jsonl.Place{Source: source, File: f.File, Doc: f.Object.Doc, Item: f.Object.Item, Line: f.Object.Line}
+		id, err := jsonl.ObjectID(f.Object.JSON)
+		sum, sumErr := jsonl.Sum(f.Object.JSON)
+		if err = errors.Join(err, sumErr); err != nil {
+			r.errors = append(r.errors, jsonl.Error{Code: mf.CodeBadYAML, Message: err.Error(), Source: source, File: f.File, Line: f.Object.Line})
+			continue
+		}
+		r.objects = append(r.objects, object{Place: place, id: id.String(), sum: sum, raw: f.Object.JSON})
+	}
+	r.complete = len(r.errors) == 0
+	return r
 }
 
 // readSource reads a whole source at a commit, by the rules of git-fetch.
 func readSource(snap *gitrepo.Snapshot, source jsonl.Source) (*reading, error) {
-	all, err := snap.Files()
+	paths := source.Paths
+	if len(paths) == 0 {
+		paths = []string{""}
+	}
+	var missing []mf.Found
+	var there []string
+	for _, p := range paths {
+		switch _, err := snap.Stat(p); {
+		case errors.Is(err, gitrepo.ErrNotFound):
+			missing = append(missing, mf.Found{File: p, Code: "no-path", Fault: &mf.Fault{Message: "there is no such path at this commit"}})
+		case err != nil:
+			return nil, err
+		default:
+			there = append(there, p)
+		}
+	}
+	var files []mf.File
+	if len(there) > 0 {
+		var err error
+		if files, err = manifestFiles(snap, there); err != nil {
+			return nil, err
+		}
+	}
+	r := newReading(source.Name, append(missing, mf.ReadFiles(files)...))
+	return &r, nil
+}
+
+// manifestFiles are the files at or below the paths that git-fetch reads: those of the right name
+// that are in no chart, and those that no repository may hold, for the error.
+func manifestFiles(snap *gitrepo.Snapshot, paths []string) ([]mf.File, error) {
+	all, err := snap.Files(paths...)
 	if err != nil {
 		return nil, err
 	}
@@ -80,27 +112,24 @@ func readSource(snap *gitrepo.Snapshot, source jsonl.Source) (*reading, error) {
 	for i, f := range all {
 		names[i] = f.Path
 	}
+	for _, p := range paths { // a path may lie inside a chart
+		for dir := p; dir != "" && dir != "."; {
+			dir = path.Dir(dir)
+			chart := path.Join(dir, mf.ChartFile)
+			if _, err := snap.Stat(chart); err == nil {
+				names = append(names, chart)
+			} else if !errors.Is(err, gitrepo.ErrNotFound) {
+				return nil, err
+			}
+		}
+	}
 	charts := mf.FindCharts(names)
-	files := all
-	if len(source.Paths) > 0 {
-		if files, err = snap.Files(source.Paths...); err != nil {
-			return nil, err
+	var files []mf.File
+	for _, f := range all {
+		forbidden := f.Fault != nil && !f.Symlink
+		if forbidden || mf.IsManifest(f.Path) && !charts.Hold(f.Path) {
+			files = append(files, mf.File{Name: f.Path, Read: func() ([]byte, error) { return snap.Read(f, mf.MaxFile) }})
 		}
 	}
-	r := &reading{complete: true}
-	for _, f := range files {
-		if !mf.IsManifest(f.Path) || charts.Hold(f.Path) {
-			continue
-		}
-		content, err := snap.Read(f, mf.MaxFile)
-		if err != nil {
-			r.fault(jsonl.Error{Code: "bad-file", Message: err.Error(), Source: source.Name, File: f.Path})
-			continue
-		}
-		one := readFile(source.Name, f.Path, content)
-		r.objects = append(r.objects, one.objects...)
-		r.errors = append(r.errors, one.errors...)
-		r.complete = r.complete && one.complete
-	}
-	return r, nil
+	return files, nil
 }
