@@ -52,8 +52,10 @@ func (r *report) label(result helmrel.Result) string {
 
 // voice says on stderr, and by error records, what is not as it should be.
 func (r *report) voice(result helmrel.Result, record jsonl.Release) {
-	for _, note := range result.Notes {
-		r.s.Warn("%s: %s", record.ID, note)
+	if result.Action != helmrel.Unchanged { // a quiet run says it in the record only
+		for _, note := range result.Notes {
+			r.s.Warn("%s: %s", record.ID, note)
+		}
 	}
 	if result.Code == "" {
 		return

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -32,6 +34,7 @@ func TestMain(m *testing.M) {
 //	kube METHOD PATH [BODY-FILE]  ask the API server behind helm-reconcile's back; "!": it is not there
 //	history RELEASE               print its revisions: number and status
 //	requests                      print what helm-reconcile asked since the last time
+//	exits CODE PROGRAM ARG...     run a program that exits with this code; stdin, stdout, stderr as with exec
 //	passed IN OUT                 every line of IN is in OUT, byte for byte and in order
 func TestScripts(t *testing.T) {
 	cluster := kubetest.Shared(t)
@@ -43,6 +46,7 @@ func TestScripts(t *testing.T) {
 		p.Cmds["history"] = historyCommand(cluster)
 		p.Cmds["requests"] = requestsCommand
 		p.Cmds["passed"] = passedCommand
+		p.Cmds["exits"] = exitsCommand
 	})
 }
 
@@ -164,6 +168,19 @@ func filesBelow(ts *testscript.TestScript, dir string) map[string]string {
 		return err
 	}))
 	return files
+}
+
+func exitsCommand(ts *testscript.TestScript, _ bool, args []string) {
+	code := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%s exits with %d, not %s", args[1], code, args[0])
+	}
 }
 
 func passedCommand(ts *testscript.TestScript, _ bool, args []string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -369,5 +370,17 @@ func fault(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	// Helm's list of errors has a heading and bullets, also where it is a list of one
+	text := regexp.MustCompile(`\d+ errors? occurred:\s+\* `).ReplaceAllString(strings.TrimSpace(err.Error()), "")
+	return &helmError{doing + ": " + text, err}
 }
+
+// helmError is an error of Helm's in one voice with ours.
+type helmError struct {
+	text string
+	err  error
+}
+
+func (e *helmError) Error() string { return e.text }
+
+func (e *helmError) Unwrap() error { return e.err }

@@ -203,7 +203,7 @@ func (p *plan) earlier() map[ID][]ReleaseID {
 
 // takeNotes says what is not done for a HelmRelease although it may look so.
 func (it *item) takeNotes(held []ReleaseID) {
-	if it.wanted.Release == nil {
+	if it.wanted.Release == nil || it.ignored {
 		return
 	}
 	if it.wanted.Release.Spec.Test.Enable {

@@ -156,17 +156,19 @@ func (r *Run) write(ctx context.Context) error {
 	return errors.Join(stopped, r.Store.Save(settling, p.inventory))
 }
 
-// act installs and upgrades, several at a time, and then uninstalls.
+// act installs and upgrades, several at a time, and then uninstalls. A run that is told to stop
+// finishes what it has in hand.
 func (r *Run) act(ctx context.Context, p *plan) error {
 	report := &inOrder{run: r, waiting: make([]*Result, len(p.items)), total: len(p.items)}
 	var workers errgroup.Group
 	workers.SetLimit(max(r.Workers, 1))
 	for _, it := range p.items {
-		if it.result == nil && r.stopped(ctx) {
-			break
-		}
 		workers.Go(func() error {
-			if it.result == nil {
+			switch {
+			case it.result != nil: // decided already
+			case r.stopped(ctx):
+				return nil
+			default:
 				it.run(ctx, r)
 			}
 			report.done(it.result)
