@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -49,7 +50,7 @@ func newRemote(o *Options, configured string, getenv func(string) string) (*remo
 		}
 	}
 	if r.addr.http() {
-		r.client = githttp.NewClient(&http.Client{Transport: r.httpTransport()})
+		r.client = githttp.NewClient(&http.Client{Transport: &cappedTransport{r.httpTransport()}})
 		r.auth, r.scrub.secrets, err = o.Auth.httpAuth(r.addr)
 		return r, err
 	}
@@ -72,6 +73,28 @@ func (r *remote) httpTransport() *http.Transport {
 		TLSHandshakeTimeout:   30 * time.Second,
 		ExpectContinueTimeout: time.Second,
 	}
+}
+
+// cappedTransport limits the bodies that are read into memory; packs have their own limit.
+type cappedTransport struct{ next http.RoundTripper }
+
+func (t *cappedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	limit := int64(maxRefs)
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		limit = maxPage
+	case req.Method != http.MethodGet:
+		return resp, nil // objects
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{&capped{resp.Body, limit, "the server's answer"}, resp.Body}
+	return resp, nil
 }
 
 // endpoint makes the address one of go-git's, bound to ctx. go-git's ssh ignores its contexts,
@@ -199,5 +222,5 @@ func (r *remote) explain(f *fault, err error) string {
 		f.code, f.hint = CodeAuth, "add the public key to the repository's deploy keys"
 		return "the server refused the ssh key"
 	}
-	return text
+	return strings.TrimPrefix(text, "unknown error: ") // go-git's word for what the server said
 }
