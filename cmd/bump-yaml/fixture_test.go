@@ -3,10 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -197,28 +198,42 @@ func scriptPick(ts *testscript.TestScript, _ *gitserver.Server, args []string) e
 
 // pickFor writes the pick of a container's image out of a stream's manifests.
 func pickFor(stream []byte, id, container, to string) ([]byte, error) {
+	picks, err := picksFor(stream, container, map[string]string{id: to})
+	if err == nil && len(picks) == 0 {
+		err = fmt.Errorf("there is no %s with a container %s", id, container)
+	}
+	return picks, err
+}
+
+// picksFor writes picks of new images by the IDs of their objects, in the order of the stream.
+func picksFor(stream []byte, container string, to map[string]string) ([]byte, error) {
+	var out bytes.Buffer
+	w := jsonl.NewWriter(&out)
 	for reader := jsonl.NewReader(bytes.NewReader(stream)); ; {
 		line, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return out.Bytes(), nil
+		}
 		if err != nil {
-			return nil, fmt.Errorf("looking for %s: %w", id, err)
+			return nil, err
 		}
 		var m jsonl.Manifest
-		if line.Type != jsonl.TypeManifest || line.Decode(&m) != nil || m.ID != id {
+		if line.Type != jsonl.TypeManifest || line.Decode(&m) != nil || to[m.ID] == "" {
 			continue
 		}
-		images := mf.Images(object{raw: m.Object}.decoded())
-		at := slices.IndexFunc(images, func(c mf.Container) bool { return c.Name == container })
-		if at < 0 {
-			return nil, fmt.Errorf("%s has no container %s", id, container)
+		for _, c := range mf.Images(object{raw: m.Object}.decoded()) {
+			if c.Name != container {
+				continue
+			}
+			pick := jsonl.Pick{Type: jsonl.TypePick, Place: m.Place, ID: m.ID, Container: container,
+				From: c.Ref, To: to[m.ID], Changed: c.Ref != to[m.ID], Reason: jsonl.ReasonNewer}
+			for _, f := range c.Fields {
+				pick.Fields = append(pick.Fields, jsonl.Field{Role: jsonl.Role(f.Role), Path: f.Path, Value: f.Value})
+			}
+			if err := w.Write(pick); err != nil {
+				return nil, err
+			}
 		}
-		pick := jsonl.Pick{Type: jsonl.TypePick, Place: m.Place, ID: id, Container: container,
-			From: images[at].Ref, To: to, Changed: images[at].Ref != to, Reason: jsonl.ReasonNewer}
-		for _, f := range images[at].Fields {
-			pick.Fields = append(pick.Fields, jsonl.Field{Role: jsonl.Role(f.Role), Path: f.Path, Value: f.Value})
-		}
-		var out bytes.Buffer
-		err = jsonl.NewWriter(&out).Write(pick)
-		return out.Bytes(), err
 	}
 }
 

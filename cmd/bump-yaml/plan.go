@@ -39,8 +39,8 @@ type planned struct {
 // makePlan reads the files that the picks are about and makes the edits in memory.
 func makePlan(snap *gitrepo.Snapshot, picks []jsonl.Pick) plan {
 	p := plan{files: map[string]*edited{}, picks: make([]planned, len(picks))}
-	var order []string
-	byFile := map[string][]*planned{}
+	var order []gitrepo.File
+	byFile := map[string][]*planned{} // by the path at which the text is
 	for i, pick := range picks {
 		p.picks[i].pick = pick
 		file, err := snap.Stat(pick.File)
@@ -51,26 +51,26 @@ func makePlan(snap *gitrepo.Snapshot, picks []jsonl.Pick) plan {
 			p.picks[i].err = gitError(pick, err)
 			continue
 		}
-		path := file.Path
 		if file.Link != "" {
-			path = file.Link // the file's text is there
+			file.Path = file.Link
 		}
-		if byFile[path] == nil {
-			order = append(order, path)
+		if byFile[file.Path] == nil {
+			order = append(order, file)
 		}
-		byFile[path] = append(byFile[path], &p.picks[i])
+		byFile[file.Path] = append(byFile[file.Path], &p.picks[i])
 	}
-	for _, path := range order {
-		if e := editFile(snap, path, byFile[path]); e != nil {
-			p.files[path] = e
+	for _, file := range order {
+		if e := editFile(snap, file, byFile[file.Path]); e != nil {
+			p.files[file.Path] = e
 		}
 	}
 	return p
 }
 
 // editFile makes the edits of one file, and gives nil where there are none.
-func editFile(snap *gitrepo.Snapshot, path string, picks []*planned) *edited {
-	content, err := snap.ReadFile(path, mf.MaxFile)
+func editFile(snap *gitrepo.Snapshot, file gitrepo.File, picks []*planned) *edited {
+	path := file.Path
+	content, err := snap.Read(file, mf.MaxFile)
 	if err != nil {
 		for _, p := range picks {
 			p.err = gitError(p.pick, err)

@@ -34,7 +34,7 @@ type result struct {
 }
 
 // execute runs the program in this process.
-func execute(t *testing.T, ctx context.Context, in []byte, args ...string) result {
+func execute(t testing.TB, ctx context.Context, in []byte, args ...string) result {
 	t.Helper()
 	home := t.TempDir()
 	var out, errs bytes.Buffer
@@ -84,22 +84,28 @@ func firstImage(m jsonl.Manifest) string {
 	return image
 }
 
-// streamOf is the stream of a source, with a pick for each of the IDs.
+// streamOf is the stream of a source, with a pick of the same image for each of the IDs.
 func streamOf(t *testing.T, s *gitserver.Server, mirror, name, to string, ids ...string) []byte {
+	t.Helper()
+	images := map[string]string{}
+	for _, id := range ids {
+		images[id] = to
+	}
+	return streamWith(t, s, mirror, name, images)
+}
+
+// streamWith is the stream of a source, with picks of new images by ID.
+func streamWith(t testing.TB, s *gitserver.Server, mirror, name string, images map[string]string) []byte {
 	t.Helper()
 	var in bytes.Buffer
 	if err := fetch(&in, s, mirror, name, nil); err != nil {
 		t.Fatal(err)
 	}
-	text := bytes.ReplaceAll(in.Bytes(), []byte("http://git.example"), []byte(s.HTTP()))
-	for _, id := range ids {
-		line, err := pickFor(in.Bytes(), id, "app", to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = append(text, line...)
+	picks, err := picksFor(in.Bytes(), "app", images)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return text
+	return append(bytes.ReplaceAll(in.Bytes(), []byte("http://git.example"), []byte(s.HTTP())), picks...)
 }
 
 // pods writes pods in one of several ways to write YAML, none of which a tool may tidy up.
