@@ -61,7 +61,14 @@ func readOptions(c *cli.Context) (options, error) {
 	return o, nil
 }
 
-func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
+// run is the stage on the cluster that load finds.
+func run(load func(kube.Target, string) (*kube.Config, error)) func(context.Context, *stage.IO, *cli.Context) error {
+	return func(ctx context.Context, s *stage.IO, c *cli.Context) error {
+		return runOn(ctx, s, c, load)
+	}
+}
+
+func runOn(ctx context.Context, s *stage.IO, c *cli.Context, load func(kube.Target, string) (*kube.Config, error)) error {
 	o, err := readOptions(c)
 	if err != nil {
 		return err
@@ -79,20 +86,20 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 		return stage.Usagef("--drop-source names a source that is in this stream")
 	}
 	out := newReport(s, o, in)
-	err = out.failure(reconcile(ctx, s, o, in, sources, out))
+	// An input without sources asks for nothing.
+	if len(sources) > 0 || len(o.drop) > 0 {
+		config, loaded := load(o.target, "kapply")
+		if err = loaded; err == nil {
+			err = reconcile(ctx, s, o, config, in, sources, out)
+		}
+	}
+	err = out.failure(err)
 	out.close(sources)
 	return err
 }
 
-// reconcile has the cluster made to match. An input without sources asks for nothing.
-func reconcile(ctx context.Context, s *stage.IO, o options, in *input, sources []kube.Source, out *report) error {
-	if len(sources) == 0 && len(o.drop) == 0 {
-		return nil
-	}
-	config, err := kube.Load(o.target, "kapply")
-	if err != nil {
-		return err
-	}
+// reconcile has the cluster made to match.
+func reconcile(ctx context.Context, s *stage.IO, o options, config *kube.Config, in *input, sources []kube.Source, out *report) error {
 	client, err := kube.NewClient(config, func(text string) { s.Warn("the API server says: %s", text) })
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"github.com/sluice-gitops/sluice/internal/kube"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
@@ -24,7 +25,7 @@ var app = &stage.App{
 	Manual: manual,
 	Reads:  true,
 	Writes: true,
-	Run:    run,
+	Run:    run(kube.Load),
 	Flags: []cli.Flag{
 		&cli.BoolFlag{Name: "prune", Usage: "delete what was applied before and is gone from a whole source"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "ask the API server what would happen, and change nothing"},

@@ -108,8 +108,12 @@ func (c *Client) do(ctx context.Context, r request, answer any) (code int, err e
 		call.SetHeader("Content-Type", r.contentType)
 	}
 	result := call.Do(ctx).StatusCode(&code)
+	// Raw would give the error of the transport; Error reads the server's words.
+	if err := result.Error(); err != nil || answer == nil {
+		return code, err
+	}
 	body, err := result.Raw()
-	if err != nil || answer == nil {
+	if err != nil {
 		return code, err
 	}
 	if err := json.Unmarshal(body, answer); err != nil {

@@ -195,7 +195,7 @@ func (p *plan) decideItem(s *Sync, it *item) {
 	case l != nil && l.Deleting:
 		it.finish(Failed, "", &Error{Code: "terminating", Hint: "the next run makes it anew",
 			Err: fmt.Errorf("apply failed: the object is being deleted%s", finalizers(l))})
-	case l != nil && e != nil && e.UID == l.UID && e.Applied == it.digest && e.Fields == l.Fields && e.Fields != "":
+	case l != nil && e != nil && e.UID == l.UID && e.Applied == it.digest && e.Fields == l.Fields:
 		it.finish(Unchanged, "", nil)
 	default:
 		it.apply = true

@@ -93,7 +93,7 @@ func (p *plan) decidePrunes(s *Sync, seen *snapshot) {
 
 // goneLimit is how long a run waits for what it deleted to be gone; what takes longer (pods
 // with a grace period, finalizers) stays in the inventory until a later run finds it gone.
-const goneLimit = 5 * time.Second
+const goneLimit = 3 * time.Second
 
 // errReplaced says that an object is not the one that was to be deleted.
 var errReplaced = errors.New("the object was replaced")

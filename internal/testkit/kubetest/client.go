@@ -130,3 +130,17 @@ func (c *Cluster) Do(ctx context.Context, method, path, body string) (Object, er
 	}
 	return object, nil
 }
+
+// String is the object as indented JSON.
+func (o Object) String() string {
+	text, err := json.MarshalIndent(o, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// WriteKubeconfig writes a kubeconfig with every right, whose context has the namespace.
+func (c *Cluster) WriteKubeconfig(file, namespace string) error {
+	return writeKubeconfig(file, c.client.server, c.client.authority, c.client.token, namespace)
+}

@@ -1,6 +1,8 @@
 package kubetest
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -31,6 +33,12 @@ func (c *Cluster) NewProxy(handler Handler) (*Proxy, error) {
 		FlushInterval: -1, // a watch is an answer that never ends
 	}
 	p := &Proxy{server: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// With its body read, a request's context ends when its client goes away.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		if handler == nil {
 			next.ServeHTTP(w, r)
 			return

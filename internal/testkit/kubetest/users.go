@@ -64,6 +64,11 @@ func (c *Cluster) AddUser(ctx context.Context, u User, file string) error {
 	return writeKubeconfig(file, c.client.server, c.client.authority, token, u.Namespace)
 }
 
+// WriteKubeconfig writes a kubeconfig for a server that is none of ours, without credentials.
+func WriteKubeconfig(file, server, namespace string) error {
+	return writeKubeconfig(file, server, "", "", namespace)
+}
+
 // writeKubeconfig writes a kubeconfig of one context. JSON is YAML.
 func writeKubeconfig(file, server, authority, token, namespace string) error {
 	cluster := map[string]any{"server": server}

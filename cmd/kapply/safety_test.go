@@ -1,0 +1,422 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluice-gitops/sluice/internal/testkit/kubetest"
+	"github.com/sluice-gitops/sluice/internal/testkit/script"
+)
+
+// The numbers are the rows of the project's safety table.
+
+func TestSafety02SameCommitFewerObjects(t *testing.T) {
+	w := newWorld(t)
+	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b", "c")}), "--prune")
+	fewer := stream(fetched{name: "config", yaml: configMaps("a"), at: script.Noon.Add(time.Minute)})
+	var refused outcome
+	if writes := w.writes(func() { refused = w.mustRun(4, fewer, "--prune") }); len(writes) > 0 {
+		t.Errorf("a refused run wrote: %v", writes)
+	}
+	if !strings.Contains(refused.stderr, "--allow-fewer") {
+		t.Errorf("the message does not name the flag:\n%s", refused.stderr)
+	}
+	if !w.has("b") || !w.has("c") {
+		t.Fatal("an object is gone")
+	}
+	w.mustRun(0, fewer, "--prune", "--allow-fewer")
+	if w.has("b") || w.has("c") || !w.has("a") {
+		t.Error("the flag does not do what it says")
+	}
+	other := fetched{name: "config", revision: strings.Repeat("3", 40), at: script.Noon.Add(2 * time.Minute)}
+	w.mustRun(0, stream(other), "--prune")
+	if w.has("a") {
+		t.Error("another commit may well bring fewer objects")
+	}
+}
+
+func TestSafety06RefusedDeleteIsNotForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--prune")
+	refusals := 1
+	w.through(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodDelete && refusals > 0 {
+			refusals--
+			refuse(rw, http.StatusForbidden, "Forbidden", "the webhook says no")
+			return
+		}
+		next.ServeHTTP(rw, r)
+	})
+	later := fetched{name: "config", revision: strings.Repeat("3", 40), yaml: configMaps("a"), at: script.Noon.Add(time.Minute)}
+	o := w.mustRun(5, stream(later), "--prune")
+	if !strings.Contains(o.stderr, "the webhook says no") {
+		t.Errorf("the server's words are missing:\n%s", o.stderr)
+	}
+	if got := w.inventory(); !slices.Contains(got, "ConfigMap/b") {
+		t.Fatalf("the inventory forgot the object: %v", got)
+	}
+	if o := w.mustRun(0, stream(later), "--prune"); w.actions(o)["ConfigMap/b"] != "pruned" || w.has("b") {
+		t.Errorf("the next run does not delete it:\n%s", o.stderr)
+	}
+}
+
+// refuse answers as the API server would.
+func refuse(rw http.ResponseWriter, code int, reason, message string) {
+	rw.Header().Set("Content-Type", "application/json")
+	rw.WriteHeader(code)
+	fmt.Fprintf(rw, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": %q, "code": %d, "message": %q}`, reason, code, message)
+}
+
+func TestSafety06ObjectWithFinalizerStaysInTheInventory(t *testing.T) {
+	w := newWorld(t)
+	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a")}), "--prune")
+	w.cluster.Must(t, "PATCH", w.path("configmaps", "a"), `{"metadata": {"finalizers": ["example.com/wait"]}}`)
+	empty := stream(fetched{name: "config", revision: strings.Repeat("3", 40), at: script.Noon.Add(time.Minute)})
+	o := w.mustRun(0, empty, "--prune")
+	if !strings.Contains(o.stdout, "example.com/wait") {
+		t.Errorf("the finalizer is not named:\n%s", o.stdout)
+	}
+	if got := w.inventory(); len(got) != 1 {
+		t.Fatalf("inventory: %v", got)
+	}
+	if again := deletes(w.writes(func() { w.mustRun(0, empty, "--prune") })); len(again) > 0 {
+		t.Errorf("deleted a second time: %v", again)
+	}
+	w.cluster.Must(t, "PATCH", w.path("configmaps", "a"), `{"metadata": {"finalizers": null}}`)
+	w.mustRun(0, empty, "--prune")
+	if got := w.inventory(); len(got) != 0 {
+		t.Errorf("the object is gone, and the inventory holds %v", got)
+	}
+}
+
+func TestSafety07KilledAtEveryRequest(t *testing.T) {
+	w := newWorld(t)
+	var mu sync.Mutex
+	left, kill := 0, func() {}
+	w.through(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		mu.Lock()
+		defer mu.Unlock()
+		left--
+		switch {
+		case left < 0:
+			// What a dead process had sent still arrives; what it had not, never does.
+			<-r.Context().Done()
+		case left == 0:
+			next.ServeHTTP(discard{http.Header{}}, r)
+			kill()
+		default:
+			next.ServeHTTP(rw, r)
+		}
+	})
+	for request := 1; ; request++ {
+		if request > 60 {
+			t.Fatal("the run does not end")
+		}
+		revision := fmt.Sprintf("%040d", request)
+		at := script.Noon.Add(time.Duration(request) * time.Minute)
+		kept, changed := fmt.Sprintf("new-%d", request), configMap("changed", revision)
+		want := stream(fetched{name: "config", revision: revision, at: at, yaml: append(configMaps(kept), changed)})
+		mu.Lock()
+		command := w.command(want, "--prune", "--concurrency", "1")
+		left, kill = request, func() { command.Process.Kill() }
+		mu.Unlock()
+		killed := command.Run() != nil
+		mu.Lock()
+		left = 1 << 30
+		mu.Unlock()
+		w.expireLease()
+		w.mustRun(0, want, "--prune")
+		if got, want := w.inventory(), []string{"ConfigMap/changed", "ConfigMap/" + kept}; !slices.Equal(got, want) {
+			t.Fatalf("killed at request %d: the inventory holds %v, want %v", request, got, want)
+		}
+		if got := w.configMapsThere(); !slices.Equal(got, []string{"changed", kept}) {
+			t.Fatalf("killed at request %d: the cluster holds %v", request, got)
+		}
+		value := w.cluster.Must(t, "GET", w.path("configmaps", "changed"), "").At("data", "key0")
+		if value != revision {
+			t.Fatalf("killed at request %d: the object is at %v", request, value)
+		}
+		if !killed {
+			t.Logf("a run makes %d requests", request-1)
+			return
+		}
+	}
+}
+
+// discard takes an answer that nobody will read.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}
+
+// expireLease makes the lease of a dead run as old as it will be in half a minute.
+func (w *world) expireLease() {
+	w.Helper()
+	path := "/apis/coordination.k8s.io/v1/namespaces/" + w.namespace + "/leases/sluice-kapply-default"
+	if lease := w.cluster.Must(w, "GET", path, ""); lease != nil {
+		w.cluster.Must(w, "PATCH", path, `{"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}}`)
+	}
+}
+
+// configMapsThere are the ConfigMaps of the test, without the inventory and the cluster's own.
+func (w *world) configMapsThere() []string {
+	w.Helper()
+	var names []string
+	items, _ := w.cluster.Must(w, "GET", w.path("configmaps", ""), "").At("items").([]any)
+	for _, item := range items {
+		name, _ := kubetest.Object(item.(map[string]any)).At("metadata", "name").(string)
+		if name != "kube-root-ca.crt" && !strings.HasPrefix(name, "sluice-") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestSafety08NamespacesAreNotPruned(t *testing.T) {
+	w := newWorld(t)
+	name := w.namespace + "-extra"
+	namespace := "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n"
+	claim := "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n"
+	w.mustRun(0, stream(fetched{name: "config", yaml: []string{namespace, claim}}), "--prune")
+	empty := stream(fetched{name: "config", revision: strings.Repeat("3", 40), at: script.Noon.Add(time.Minute)})
+	var o outcome
+	if gone := deletes(w.writes(func() { o = w.mustRun(0, empty, "--prune") })); len(gone) > 0 {
+		t.Errorf("deleted: %v", gone)
+	}
+	want := map[string]string{"Namespace/" + name: "skipped", "PersistentVolumeClaim/data": "skipped"}
+	if got := w.actions(o); !maps.Equal(got, want) {
+		t.Errorf("actions: %v, want %v", got, want)
+	}
+}
+
+func TestSafety09OwnershipIsTheUID(t *testing.T) {
+	w := newWorld(t)
+	labelled := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ours, labels: {team: us, sluice.dev/inventory: default}}\n"
+	w.mustRun(0, stream(fetched{name: "config", yaml: append(configMaps("replaced"), labelled)}), "--prune")
+	// An operator copies the labels to an object of its own.
+	w.cluster.Must(t, "POST", w.path("configmaps", ""), "metadata: {name: copied, labels: {team: us, sluice.dev/inventory: default}}")
+	// Somebody makes an object anew.
+	w.cluster.Must(t, "DELETE", w.path("configmaps", "replaced"), "")
+	w.cluster.Must(t, "POST", w.path("configmaps", ""), "metadata: {name: replaced}")
+	empty := stream(fetched{name: "config", revision: strings.Repeat("3", 40), at: script.Noon.Add(time.Minute)})
+	gone := deletes(w.writes(func() { w.mustRun(0, empty, "--prune") }))
+	if len(gone) != 1 || gone[0].Name != "ours" {
+		t.Errorf("deleted: %v, want ours alone", gone)
+	}
+	if got := w.configMapsThere(); !slices.Equal(got, []string{"copied", "replaced"}) {
+		t.Errorf("left: %v", got)
+	}
+}
+
+// The same, but the object is made anew between the look and the DELETE.
+func TestSafety09DeleteCarriesTheUID(t *testing.T) {
+	w := newWorld(t)
+	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a")}), "--prune")
+	w.through(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodDelete {
+			w.cluster.Must(t, "DELETE", w.path("configmaps", "a"), "")
+			w.cluster.Must(t, "POST", w.path("configmaps", ""), "metadata: {name: a}")
+		}
+		next.ServeHTTP(rw, r)
+	})
+	empty := stream(fetched{name: "config", revision: strings.Repeat("3", 40), at: script.Noon.Add(time.Minute)})
+	o := w.mustRun(0, empty, "--prune")
+	if !w.has("a") {
+		t.Fatal("somebody else's object was deleted")
+	}
+	if got := w.inventory(); len(got) != 0 || w.actions(o)["ConfigMap/a"] != "skipped" {
+		t.Errorf("inventory %v, actions %v", got, w.actions(o))
+	}
+}
+
+func TestSafety10NoDeleteWithoutPrune(t *testing.T) {
+	w := newWorld(t)
+	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--prune")
+	flags := []string{"--dry-run", "--wait", "--replay", "--assume-whole", "--allow-fewer", "--drop-source=other", "--skip=Secret"}
+	gone := deletes(w.cluster.Count(t, "sluice-kapply", func() {
+		for set := range 1 << len(flags) {
+			var args []string
+			for i, flag := range flags {
+				if set&(1<<i) != 0 {
+					args = append(args, flag)
+				}
+			}
+			at := script.Noon.Add(time.Duration(set+1) * time.Minute)
+			w.run(stream(fetched{name: "config", revision: fmt.Sprintf("%040d", set), at: at, yaml: configMaps("a")}), args...)
+		}
+	}))
+	if len(gone) > 0 {
+		t.Errorf("DELETE without --prune: %v", gone)
+	}
+	if !w.has("b") {
+		t.Error("an object is gone")
+	}
+}
+
+func TestSafety18SourcesDoNotShare(t *testing.T) {
+	w := newWorld(t)
+	at := func(minute int) time.Time { return script.Noon.Add(time.Duration(minute) * time.Minute) }
+	rev := func(n int) string { return fmt.Sprintf("%040d", n) }
+	w.mustRun(0, stream(fetched{name: "a", yaml: configMaps("shared")}), "--prune")
+	// B alone cannot take what A holds.
+	o := w.mustRun(5, stream(fetched{name: "b", yaml: configMaps("shared")}), "--prune")
+	if !strings.Contains(o.stderr, "source a holds the object") {
+		t.Errorf("message:\n%s", o.stderr)
+	}
+	// Both at once: a conflict, no delete.
+	w.mustRun(5, stream(fetched{name: "a", at: at(1), yaml: configMaps("shared")}, fetched{name: "b", at: at(1), yaml: configMaps("shared")}), "--prune")
+	// Dropped by A and brought by B in one stream it moves.
+	o = w.mustRun(0, stream(fetched{name: "a", at: at(2), revision: rev(2)}, fetched{name: "b", at: at(2), yaml: configMaps("shared")}), "--prune")
+	if got := w.actions(o)["ConfigMap/shared"]; got != "unchanged" {
+		t.Errorf("moving: %s", got)
+	}
+	// A has nothing to do with it any more.
+	w.mustRun(0, stream(fetched{name: "a", at: at(3), revision: rev(3)}), "--prune")
+	if !w.has("shared") {
+		t.Fatal("the first to leave deleted it")
+	}
+	w.mustRun(0, stream(fetched{name: "b", at: at(4), revision: rev(4)}), "--prune")
+	if w.has("shared") {
+		t.Error("its last source left, and it is still there")
+	}
+}
+
+func TestSafety19TwoRunsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	for round := range 20 {
+		at := script.Noon.Add(time.Duration(round) * time.Minute)
+		names := []string{fmt.Sprintf("a-%d", round), fmt.Sprintf("b-%d", round), fmt.Sprintf("c-%d", round)}
+		want := stream(fetched{name: "config", revision: fmt.Sprintf("%040d", round), at: at, yaml: configMaps(names...)})
+		var runs [2]outcome
+		var both sync.WaitGroup
+		for i := range runs {
+			both.Go(func() { runs[i] = w.run(want, "--prune", "--output", "results") })
+		}
+		both.Wait()
+		winners := 0
+		for _, o := range runs {
+			switch o.code {
+			case 0:
+				winners++
+			case 7:
+				if strings.Contains(o.stdout, `"type":"apply"`) {
+					t.Errorf("round %d: the loser reports changes:\n%s", round, o.stdout)
+				}
+			default:
+				t.Errorf("round %d: exit code %d\n%s", round, o.code, o.stderr)
+			}
+		}
+		created := strings.Count(runs[0].stdout+runs[1].stdout, `"action":"created"`)
+		if winners == 0 || created != len(names) {
+			t.Fatalf("round %d: %d winners, %d objects created, want %d\n%s\n%s", round, winners, created, len(names), runs[0].stderr, runs[1].stderr)
+		}
+		slices.Sort(names)
+		if got := w.configMapsThere(); !slices.Equal(got, names) {
+			t.Fatalf("round %d: the cluster holds %v, want %v", round, got, names)
+		}
+	}
+	if holder := w.holder(); holder != "" {
+		t.Errorf("the lease is left with %s", holder)
+	}
+}
+
+func TestSafety19HeldLeaseKeepsOut(t *testing.T) {
+	w := newWorld(t)
+	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a")}))
+	lease := "/apis/coordination.k8s.io/v1/namespaces/" + w.namespace + "/leases/sluice-kapply-default"
+	hold := func(at time.Time) {
+		w.cluster.Must(t, "PATCH", lease, fmt.Sprintf(
+			`{"spec": {"holderIdentity": "elsewhere/1", "renewTime": %q}}`, at.UTC().Format("2006-01-02T15:04:05.000000Z")))
+	}
+	hold(script.Noon.Add(time.Second))
+	next := stream(fetched{name: "config", at: script.Noon.Add(time.Minute), yaml: configMaps("a", "b")})
+	var o outcome
+	if writes := w.writes(func() { o = w.mustRun(7, next) }); len(writes) > 0 {
+		t.Errorf("the loser wrote: %v", writes)
+	}
+	if !strings.Contains(o.stderr, "elsewhere/1") {
+		t.Errorf("the message does not name the holder:\n%s", o.stderr)
+	}
+	// A quiet run needs no lease.
+	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a")}))
+	hold(script.Noon.Add(-time.Minute))
+	w.mustRun(0, next)
+	if !w.has("b") || w.holder() != "" {
+		t.Errorf("the lease of a dead holder is not taken over; held by %q", w.holder())
+	}
+}
+
+func TestSafety25StaleStream(t *testing.T) {
+	w := newWorld(t)
+	slow := stream(fetched{name: "config", revision: strings.Repeat("3", 40), at: script.Noon, yaml: configMaps("old")})
+	quick := stream(fetched{name: "config", revision: strings.Repeat("4", 40), at: script.Noon.Add(time.Minute), yaml: configMaps("old", "new")})
+	w.mustRun(0, quick, "--prune")
+	var o outcome
+	if writes := w.writes(func() { o = w.mustRun(4, slow, "--prune") }); len(writes) > 0 {
+		t.Errorf("a stale stream wrote: %v", writes)
+	}
+	if !strings.Contains(o.stdout, `"code":"stale"`) || !strings.Contains(o.stderr, "--replay") {
+		t.Errorf("what it says:\n%s", o.stderr)
+	}
+	if !w.has("new") {
+		t.Fatal("the newer state does not stand")
+	}
+	w.mustRun(0, slow, "--prune", "--replay")
+	if w.has("new") {
+		t.Error("--replay does not apply the record")
+	}
+}
+
+func TestSafety30SilentAPIServer(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	w := newWorld(t)
+	w.kubeconfig = filepath.Join(t.TempDir(), "silent.kubeconfig")
+	if err := kubetest.WriteKubeconfig(w.kubeconfig, "http://"+listener.Addr().String(), w.namespace); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	o := w.mustRun(1, stream(fetched{name: "config", yaml: configMaps("a")}), "--prune", "--timeout", "1s")
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if !strings.Contains(o.stderr, "not done within 1s") {
+		t.Errorf("what it says:\n%s", o.stderr)
+	}
+}
+
+// The API server falls silent in the middle of the writes.
+func TestSafety30SilentInTheMiddle(t *testing.T) {
+	w := newWorld(t)
+	silent := false
+	var mu sync.Mutex
+	w.through(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		mu.Lock()
+		silent = silent || r.Method == http.MethodPatch
+		stuck := silent
+		mu.Unlock()
+		if stuck {
+			<-r.Context().Done()
+			return
+		}
+		next.ServeHTTP(rw, r)
+	})
+	began := time.Now()
+	w.mustRun(1, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--timeout", "1s")
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
