@@ -41,6 +41,8 @@ type session struct {
 	once   sync.Once
 	client http.RoundTripper
 	err    error
+
+	configs sync.Map // digest: func() (time.Time, error), so that tags of one image cost one request
 }
 
 func (c *Client) host(address string) *host {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluice-gitops/sluice/internal/imageref"
@@ -80,7 +81,8 @@ func (s *session) created(ctx context.Context, tag string) (digest string, creat
 	if m.Config == nil {
 		return digest, created, &unsupported{strings.TrimSpace("no manifest of an image " + m.MediaType)}
 	}
-	created, err = s.config(ctx, m.Config.Digest)
+	read, _ := s.configs.LoadOrStore(m.Config.Digest, sync.OnceValues(func() (time.Time, error) { return s.config(ctx, m.Config.Digest) }))
+	created, err = read.(func() (time.Time, error))()
 	return digest, created, err
 }
 

@@ -277,10 +277,10 @@ func TestImages(t *testing.T) {
 		}
 	}
 	w.Forget()
-	c.Images(t.Context(), ref(t, "registry.example/a"), []string{"1"})
-	c.Images(t.Context(), ref(t, "registry.example/a"), []string{"2"})
-	if got := len(w.asked()); got != 5 {
-		t.Errorf("an image and an index cost %d requests, want 2 and 3: %v", got, w.asked())
+	w.push(t, "a", "1", noon, "same")
+	w.client(nil).Images(t.Context(), ref(t, "registry.example/a"), []string{"1", "same", "2"})
+	if got := len(w.asked()); got != 1+2+1+3 {
+		t.Errorf("a handshake, an image, a second tag of it and an index cost %d requests, want 1, 2, 1 and 3: %v", got, w.asked())
 	}
 	arm := w.client(func(o *Options) { o.Platform = Platform{"linux", "arm64", "v8"} })
 	if got := arm.Images(t.Context(), ref(t, "registry.example/a"), []string{"arm"})[0]; got.Err != nil {
