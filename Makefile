@@ -22,7 +22,7 @@ build: ## build the six programs into bin/
 	go build -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
 
 kubebox: ## build the control plane for tests and demo, once
-	@go run ./internal/testkit/kubetest/build
+	@go run ./internal/testkit/kubetest/kubebox
 
 test: kubebox ## run every test; the first run builds a control plane (up to 6 minutes)
 	go test -timeout 9m ./...

@@ -63,6 +63,8 @@ func TestScripts(t *testing.T) {
 // site is what one script has for itself.
 type site struct {
 	*ground.Ground
+	pushed int // images
+
 	mu      sync.Mutex
 	reads   int
 	writes  int
@@ -139,6 +141,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"reject": func(ts *testscript.TestScript, _ bool, args []string) {
 		siteOf(ts).Git.RejectPushes(strings.Join(args, " "))
 	},
+	"token":   func(ts *testscript.TestScript, _ bool, args []string) { siteOf(ts).Git.Token = args[0] },
 	"silence": func(ts *testscript.TestScript, _ bool, args []string) { siteOf(ts).Git.Silence(args[0] == "on") },
 	"expand":  func(ts *testscript.TestScript, _ bool, args []string) { expandFiles(ts, args) },
 	"stopped": func(ts *testscript.TestScript, _ bool, args []string) { stopAndWait(ts, args) },
@@ -200,8 +203,10 @@ func addCommit(ts *testscript.TestScript, args []string) {
 
 // image REPOSITORY TAG...: images, each a minute younger than the one before.
 func pushImages(ts *testscript.TestScript, args []string) {
-	for i, tag := range args[1:] {
-		_, err := siteOf(ts).Registry.Push(args[0], tag, script.Noon.Add(time.Duration(i)*time.Minute))
+	s := siteOf(ts)
+	for _, tag := range args[1:] {
+		s.pushed++
+		_, err := s.Registry.Push(args[0], tag, script.Noon.Add(time.Duration(s.pushed)*time.Minute))
 		ts.Check(err)
 	}
 }

@@ -268,12 +268,14 @@ func (s *IO) finish(err error) int {
 // end is the last record. It is complete only when what was read was, and was passed on to its end.
 func (s *IO) end() jsonl.End {
 	e := jsonl.End{Stage: s.name, OK: s.failures == 0, Complete: true, Counts: s.counts, Totals: s.totals, Finished: s.env.Now().UTC()}
-	if s.in != nil {
-		if s.read {
-			e.Complete, e.Incomplete = s.in.Tally().Incomplete()
-		} else {
-			e.Complete = false
-		}
+	switch {
+	case s.in == nil:
+	case s.read:
+		// A stage that died upstream left no end to say so: this one says it in its place.
+		e.OK = e.OK && s.in.Tally().Truncated() == nil
+		e.Complete, e.Incomplete = s.in.Tally().Incomplete()
+	default:
+		e.Complete = false
 	}
 	unnamed := !e.Complete && len(e.Incomplete) == 0
 	if len(s.incomplete) > 0 && !unnamed {

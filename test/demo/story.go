@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -161,7 +160,7 @@ func (s *story) quiet(ctx context.Context) error {
 	fmt.Printf("   registry:    %d requests\n", len(s.Registry.Requests()))
 	fmt.Printf("   API server:  %d reads, %d writes\n", len(requests)-writes, writes)
 	if after != tip || writes > 0 || git.Packs > 0 || git.Pushes > 0 {
-		return errors.New("the third run was not quiet")
+		return fmt.Errorf("the third run was not quiet: %v", kubetest.Writes(requests))
 	}
 	return nil
 }
