@@ -12,8 +12,8 @@ import (
 type stream struct {
 	lines []*jsonl.Line
 	picks []jsonl.Pick // that change something
-	// faults are picks that are none.
-	faults []jsonl.Error
+	seen   map[string]bool
+	faults []jsonl.Error // about picks that are none
 }
 
 func (in *stream) take(line *jsonl.Line) (pass bool, err error) {
@@ -22,7 +22,11 @@ func (in *stream) take(line *jsonl.Line) (pass bool, err error) {
 		switch err := line.Decode(&pick); {
 		case err != nil:
 			in.faults = append(in.faults, jsonl.Error{Code: "bad-pick", Message: err.Error()})
-		case pick.Changed:
+		case pick.Changed && !in.seen[string(line.Raw)]:
+			if in.seen == nil {
+				in.seen = map[string]bool{}
+			}
+			in.seen[string(line.Raw)] = true
 			in.picks = append(in.picks, pick)
 		}
 	}
