@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/stage"
+	"github.com/sluice-gitops/sluice/internal/testkit/faultproxy"
 	"github.com/sluice-gitops/sluice/internal/testkit/gitserver"
 	"github.com/sluice-gitops/sluice/internal/testkit/script"
 )
@@ -347,7 +348,40 @@ func TestStopFinishesThePush(t *testing.T) {
 	}
 }
 
-// A server that takes the push and never answers: the limit holds, and the error says so.
+// SAFETY 15, the other way round: the server took the push and its answer was lost. The branch is
+// read back, so the run knows.
+func TestSafety15LostAnswer(t *testing.T) {
+	server := gitserver.Start(t)
+	repo := server.MustCreate("config.git", map[string]string{
+		"app.yaml": "{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {containers: [{name: app, image: reg.example/app:1}]}}\n",
+	})
+	proxy := faultproxy.New()
+	proxy.Handle("127.0.0.1", server)
+	address, err := proxy.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	in := streamOf(t, server.Server, filepath.Join(t.TempDir(), "mirror"), "config", "reg.example/app:2", "Pod/app")
+	in = bytes.ReplaceAll(in, []byte(server.HTTP()), []byte(address))
+
+	proxy.Inject(faultproxy.Fault{Match: "^POST .*/git-receive-pack", Nth: 1, Cut: true})
+	r := execute(t, context.Background(), in)
+	if tip, err := repo.Tip(""); err != nil || r.commit == nil || !r.commit.Pushed || tip != r.sourceAfter || r.code != 0 {
+		t.Errorf("exit %d, commit %+v, %v\n%s", r.code, r.commit, err, r.err)
+	}
+
+	// Where the request was lost, the run knows that too.
+	in = streamOf(t, server.Server, filepath.Join(t.TempDir(), "mirror"), "config", "reg.example/app:3", "Pod/app")
+	in = bytes.ReplaceAll(in, []byte(server.HTTP()), []byte(address))
+	proxy.Inject(faultproxy.Fault{Match: "^POST .*/git-receive-pack", Drop: true})
+	r = execute(t, context.Background(), in)
+	if r.code != stage.CodePartly || r.commit == nil || r.commit.Pushed || r.images["Pod/app"] != "reg.example/app:2" || len(r.failures) != 1 {
+		t.Errorf("exit %d, commit %+v\n%s", r.code, r.commit, r.err)
+	}
+}
+
+// A server that takes the connection and never answers: the limit holds, and the error says so.
 func TestSilentServer(t *testing.T) {
 	server := gitserver.Start(t)
 	server.MustCreate("config.git", map[string]string{

@@ -10,8 +10,8 @@ import (
 // stream holds back what may have to be replaced: everything from the first source record on,
 // for what is replaced keeps its place.
 type stream struct {
-	lines []*jsonl.Line
-	picks []jsonl.Pick // that change something
+	lines  []*jsonl.Line
+	picks  []jsonl.Pick // that change something
 	seen   map[string]bool
 	faults []jsonl.Error // about picks that are none
 }

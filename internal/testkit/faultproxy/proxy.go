@@ -157,6 +157,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.URL.Scheme, r.URL.Host, r.Host = "", "", host
 	r.RequestURI = r.URL.RequestURI()
 	handler.ServeHTTP(w, r)
+	if c, ok := w.(*cutter); ok && c.done {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // take notes a request and finds out who answers it and what goes wrong with it.
@@ -215,33 +218,40 @@ func (p *Proxy) spoil(w http.ResponseWriter, r *http.Request, f Fault) http.Resp
 	return w
 }
 
-// cutter ends the connection in the middle of an answer.
+// cutter swallows what comes after a number of bytes. It does not end the connection itself: a
+// handler may write from another goroutine, where nobody catches the panic that it takes.
 type cutter struct {
 	http.ResponseWriter
 	left int64
+	done bool
 }
+
+var errCut = errors.New("the connection is cut")
 
 func (c *cutter) WriteHeader(status int) {
 	if c.left > 0 {
 		c.ResponseWriter.WriteHeader(status)
+		return
 	}
+	c.done = true
 }
 
 func (c *cutter) Write(b []byte) (int, error) {
-	if int64(len(b)) < c.left {
-		c.left -= int64(len(b))
-		return c.ResponseWriter.Write(b)
+	if c.done || int64(len(b)) >= c.left {
+		if !c.done && c.left > 0 {
+			_, _ = c.ResponseWriter.Write(b[:c.left])
+			c.Flush()
+		}
+		c.done = true
+		return 0, errCut
 	}
-	if c.left > 0 {
-		_, _ = c.ResponseWriter.Write(b[:c.left])
-		c.Flush()
-	}
-	panic(http.ErrAbortHandler)
+	c.left -= int64(len(b))
+	return c.ResponseWriter.Write(b)
 }
 
 // Flush lets what was written so far go.
 func (c *cutter) Flush() {
-	if f, ok := c.ResponseWriter.(http.Flusher); ok && c.left > 0 {
+	if f, ok := c.ResponseWriter.(http.Flusher); ok && !c.done && c.left > 0 {
 		f.Flush()
 	}
 }

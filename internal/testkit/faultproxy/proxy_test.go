@@ -145,6 +145,27 @@ func TestEveryRequestAndClear(t *testing.T) {
 	}
 }
 
+// A handler may write from a goroutine of its own, as one does that runs a program.
+func TestCutInAnotherGoroutine(t *testing.T) {
+	p, client, _ := start(t)
+	p.Handle("b.example", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 10 {
+				if _, err := w.Write([]byte("0123456789")); err != nil {
+					return
+				}
+			}
+		}()
+		<-done
+	}))
+	p.Inject(Fault{Cut: true, CutAfter: 25})
+	if status, body, err := get(client, "http://b.example/"); err == nil || status != 200 || len(body) != 25 {
+		t.Errorf("%d %q %v", status, body, err)
+	}
+}
+
 // Close frees a client that is kept waiting.
 func TestCloseEndsSilence(t *testing.T) {
 	p, client, _ := start(t)

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// check reads the edited file as git-fetch would: it must hold the objects that it held, and
+// only those that were edited, or share an anchor with one, may have changed.
+func (e *edited) check(path string, picks []*planned) error {
+	e.afterwards = readFile(picks[0].pick.Source, path, e.after).objects
+	if len(e.afterwards) != len(e.objects) {
+		return fmt.Errorf("the edited file would hold %d objects, not %d", len(e.afterwards), len(e.objects))
+	}
+	for i, before := range e.objects {
+		after := e.afterwards[i]
+		if after.id != before.id || !after.at(before.Place) {
+			return fmt.Errorf("%s would become %s", before.id, after.id)
+		}
+		if after.sum != before.sum && !touched(before, picks) {
+			return fmt.Errorf("%s would change, and no pick is about it", before.id)
+		}
+		if err := after.holds(picks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holds says whether an edited object has what its picks wanted.
+func (o object) holds(picks []*planned) error {
+	var decoded any
+	for _, p := range picks {
+		if len(p.edits) == 0 || !o.at(p.pick.Place) {
+			continue
+		}
+		if decoded == nil {
+			decoded = o.decoded()
+		}
+		for _, scalar := range p.wanted {
+			if value, _ := follow(decoded, scalar.Path).(string); value != scalar.New {
+				return fmt.Errorf("%s would not hold %s where it should", o.id, scalar.New)
+			}
+		}
+	}
+	return nil
+}
+
+// follow leads along a path of keys and indexes; nil where it ends early.
+func follow(value any, path []any) any {
+	for _, step := range path {
+		switch at := value.(type) {
+		case map[string]any:
+			key, _ := step.(string)
+			value = at[key]
+		case []any:
+			i, ok := step.(int)
+			if f, fromJSON := step.(float64); fromJSON {
+				i, ok = int(f), true
+			}
+			if !ok || i < 0 || i >= len(at) {
+				return nil
+			}
+			value = at[i]
+		default:
+			return nil
+		}
+	}
+	return value
+}
+
+// touched says whether an edit may have changed an object: one of its own, or one in its
+// document that goes through an anchor.
+func touched(o object, picks []*planned) bool {
+	return slices.ContainsFunc(picks, func(p *planned) bool {
+		return len(p.edits) > 0 && (o.at(p.pick.Place) || len(p.shared) > 0 && o.Doc == p.pick.Doc)
+	})
+}
+
+// spans are the lines that the file's objects take up, for the diff.
+func spans(e *edited, picks []*planned) []span {
+	var list []span
+	for i, o := range e.objects {
+		s := span{first: o.Line, last: 1 << 30, secret: o.secret(), edited: touched(o, picks)}
+		if i+1 < len(e.objects) {
+			s.last = e.objects[i+1].Line - 1
+			if s.secret || s.last < s.first {
+				s.last++ // in flow style the next object may start on the last line of this one
+			}
+		}
+		list = append(list, s)
+	}
+	return list
+}
