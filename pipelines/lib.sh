@@ -132,7 +132,8 @@ stage() {
 finish() {
 	# A shell that cannot trap signals (gosh) leaves that to whoever started it.
 	{
-		trap 'tell' TERM HUP
+		trap 'tell 143' TERM
+		trap 'tell 129' HUP
 		# At a terminal Ctrl-C reaches every program by itself.
 		trap ':' INT
 	} 2>/dev/null
@@ -144,13 +145,14 @@ finish() {
 		code=$?
 	done
 	wait
-	exit "$code"
+	exit "${told:-$code}"
 }
 
-# tell: TERM to every program of the pipe.
+# tell CODE: TERM to every program of the pipe, and the code to exit with when they have stopped.
 tell() {
+	told=$1
 	programs=
 	read -r programs 2>/dev/null <"/proc/$$/task/$$/children"
 	# shellcheck disable=SC2086
-	kill -TERM ${programs:-$!}
+	kill -TERM ${programs:-$!} 2>/dev/null
 }

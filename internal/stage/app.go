@@ -226,7 +226,8 @@ func (s *IO) begin() {
 
 // finish tells how the run ended: on stderr, in the stream, by the exit code.
 func (s *IO) finish(err error) int {
-	partly := s.upstream()
+	// After a signal every stage of the pipe stops: that the stream is cut is no news then.
+	partly := err != nil && describe(err).Exit > 128 || s.upstream()
 	if broken := s.OutErr(); broken != nil && errors.Is(err, broken) {
 		err = nil // it is said once, below
 	}
