@@ -241,7 +241,7 @@ func (s *IO) finish(err error) int {
 	_ = s.flush()
 	whole := s.out.err() == nil
 	if whole && !s.out.mute {
-		_ = s.out.own(s.end())
+		_ = s.out.own(s.end(err == nil))
 	}
 	s.closed = true
 	broken := s.out.close(whole)
@@ -266,11 +266,13 @@ func (s *IO) finish(err error) int {
 	return CodeDone
 }
 
-// end is the last record. It is complete only when what was read was, and was passed on to its end.
-func (s *IO) end() jsonl.End {
+// end is the last record. It is complete only when what was read was, and was passed on to its
+// end; a stage that reads nothing is, unless it failed outright.
+func (s *IO) end(ran bool) jsonl.End {
 	e := jsonl.End{Stage: s.name, OK: s.failures == 0, Complete: true, Counts: s.counts, Totals: s.totals, Finished: s.env.Now().UTC()}
 	switch {
 	case s.in == nil:
+		e.Complete = ran || len(s.incomplete) > 0 // the latter are named below
 	case s.read:
 		// A stage that died upstream left no end to say so: this one says it in its place.
 		e.OK = e.OK && s.in.Tally().Truncated() == nil
