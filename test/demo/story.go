@@ -22,6 +22,9 @@ import (
 //go:embed config
 var config embed.FS
 
+// kapplyFlags leave the HelmReleases to helm-reconcile: this cluster has no such kind.
+const kapplyFlags = "KAPPLY_FLAGS=--wait --skip HelmRelease.helm.fluxcd.io"
+
 // story is a demo under way.
 type story struct {
 	*ground.Ground
@@ -106,7 +109,7 @@ func (s *story) gitops(ctx context.Context) error {
 	script := filepath.Join("pipelines", "gitops.sh")
 	fmt.Printf("$ gitops.sh --prune %s\n\n", s.url)
 	command := exec.CommandContext(ctx, script, "--prune", "--output", "table", s.url)
-	command.Env = append(s.Env(s.bin), "KAPPLY_FLAGS=--wait --skip HelmRelease.helm.fluxcd.io")
+	command.Env = append(s.Env(s.bin), kapplyFlags)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	if err := command.Run(); err != nil {
@@ -169,7 +172,7 @@ func (s *story) quiet(ctx context.Context) error {
 func lookAround(g *ground.Ground, bin string) {
 	fmt.Println("\nStill running. In another shell:")
 	fmt.Println()
-	for _, setting := range g.Env(bin) {
+	for _, setting := range append(g.Env(bin), kapplyFlags) {
 		name, value, _ := strings.Cut(setting, "=")
 		if name != "HOME" && name != "PATH" {
 			fmt.Printf("   export %s='%s'\n", name, value)
