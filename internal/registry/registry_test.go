@@ -32,7 +32,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	registry, err := registrytest.New()
+	registry, err := registrytest.NewPaged(100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,11 @@ type Registry struct {
 var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 
 // New starts an empty registry. Close ends its background work.
-func New() (registry *Registry, err error) {
+func New() (*Registry, error) { return NewPaged(1000) }
+
+// NewPaged starts an empty registry that lists no more than size tags at a time, whatever it is
+// asked for, with a link to the next ones.
+func NewPaged(size int) (registry *Registry, err error) {
 	quiet()
 	defer func() {
 		if r := recover(); r != nil { // NewApp has no other way to fail
@@ -58,8 +62,7 @@ func New() (registry *Registry, err error) {
 	config := &configuration.Configuration{Storage: configuration.Storage{"inmemory": configuration.Parameters{}}}
 	config.Log.AccessLog.Disabled = true
 	config.HTTP.Secret = "any"
-	// Clients that ask for a thousand tags get a hundred and a link to more.
-	config.Tags.MaxTags = 100
+	config.Tags.MaxTags = size
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Registry{app: handlers.NewApp(ctx, config), cancel: cancel}, nil
 }

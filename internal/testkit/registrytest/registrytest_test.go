@@ -11,7 +11,7 @@ import (
 )
 
 func TestRegistry(t *testing.T) {
-	registry, err := New()
+	registry, err := NewPaged(100)
 	if err != nil {
 		t.Fatal(err)
 	}
