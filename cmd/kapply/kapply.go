@@ -143,10 +143,10 @@ func (r *report) failure(err error) error {
 	var locked *kube.LockedError
 	var refused *kube.RefusedError
 	var known *stage.Error
+	r.failed = err != nil
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	r.failed = true
 	code, hint := kube.Explain(err)
 	switch {
 	case errors.As(err, &locked):

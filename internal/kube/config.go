@@ -39,6 +39,9 @@ func Load(t Target, agent string) (*Config, error) {
 	rules.ExplicitPath = t.Kubeconfig
 	rules.WarnIfAllMissing = false
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: t.Context})
+	if raw, err := loader.RawConfig(); err == nil && t.Context != "" && raw.Contexts[t.Context] == nil {
+		return nil, &Error{Code: "no-cluster", Hint: "kubectl config get-contexts lists those there are", Err: fmt.Errorf("reading the kubeconfig: it has no context %q", t.Context)}
+	}
 	config, err := loader.ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err), errors.Is(err, rest.ErrNotInCluster):
@@ -46,8 +49,6 @@ func Load(t Target, agent string) (*Config, error) {
 			Err: errors.New("finding a cluster: no kubeconfig, and this is no pod")}
 	case errors.Is(err, os.ErrNotExist):
 		return nil, &Error{Code: "no-cluster", Hint: "--kubeconfig takes the path of a file", Err: fmt.Errorf("reading the kubeconfig: %w", err)}
-	case clientcmd.IsContextNotFound(err):
-		return nil, &Error{Code: "no-cluster", Hint: "kubectl config get-contexts lists them", Err: fmt.Errorf("reading the kubeconfig: %w", err)}
 	case err != nil:
 		return nil, &Error{Code: "no-cluster", Err: fmt.Errorf("reading the kubeconfig: %w", err)}
 	}

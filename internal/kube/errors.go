@@ -71,6 +71,12 @@ func explained(err error, doing string) error {
 	return wrapped
 }
 
+// noNamespace: the namespace of the inventory is not there.
+func noNamespace(err error, doing string) error {
+	return &Error{Code: "no-namespace", Hint: "make the namespace, or name another by --inventory-namespace",
+		Err: fmt.Errorf("%s: %w", doing, err)}
+}
+
 // conflict is one field that another manager owns.
 type conflict struct{ manager, field string }
 

@@ -183,18 +183,22 @@ func (w *worker) applyItem(it *item) {
 	entry.UID, entry.Source, entry.Version = after.UID, it.Source, it.Version
 	entry.Applied, entry.Fields = it.digest, after.Fields
 	w.mu.Unlock()
-	w.finish(it, outcome(it, code, after), taken, nil)
+	w.finish(it, outcome(it, code, after, false), taken, nil)
 }
 
-// outcome tells a change from an apply that the server found to change nothing.
-func outcome(it *item, code int, after *live) Action {
+// outcome tells a change from an apply that the server found to change nothing. Under a dry run
+// the resourceVersion stays in either case; there what differs from the inventory counts as a
+// change, and what the inventory is not sure of goes by the time of our last change.
+func outcome(it *item, code int, after *live, dryRun bool) Action {
 	switch {
 	case code == http.StatusCreated:
 		return Created
-	case it.live != nil && it.live.ResourceVersion == after.ResourceVersion:
-		return Unchanged
+	case it.live == nil || it.live.ResourceVersion != after.ResourceVersion:
+		return Configured
+	case dryRun && (it.entry != nil && it.entry.Applied != "" || it.live.Fields != after.Fields || it.live.Changed != after.Changed):
+		return Configured
 	}
-	return Configured
+	return Unchanged
 }
 
 func (w *worker) finish(it *item, action Action, message string, err error) {

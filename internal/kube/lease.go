@@ -111,6 +111,8 @@ func (l *Lease) Acquire(ctx context.Context) (context.Context, *HeldLease, error
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		return nil, nil, &LockedError{Lease: l.String(), Holder: "a run that was quicker", Until: l.now().Add(l.duration())}
+	case apierrors.IsNotFound(err):
+		return nil, nil, noNamespace(err, "taking the lease "+l.String())
 	case err != nil:
 		return nil, nil, explained(err, "taking the lease "+l.String())
 	}

@@ -15,7 +15,8 @@ import (
 type live struct {
 	UID             string
 	ResourceVersion string
-	Fields          string // digest of our own managedFields entry; empty where we own nothing
+	Fields          string // digest of our own managedFields entry; empty where we own nothing, as of an object with a name only
+	Changed         string // time of our last change, to the second
 	Deleting        bool
 	Finalizers      []string
 	Ignore          string // see ignoring
@@ -40,6 +41,7 @@ type partialMetadata struct {
 		Operation   string          `json:"operation"`
 		Subresource string          `json:"subresource"`
 		APIVersion  string          `json:"apiVersion"`
+		Time        string          `json:"time"`
 		FieldsV1    json.RawMessage `json:"fieldsV1"`
 	} `json:"managedFields"`
 }
@@ -52,7 +54,7 @@ func (m *partialMetadata) live() *live {
 	}
 	for _, entry := range m.ManagedFields {
 		if entry.Manager == Manager && entry.Operation == "Apply" && entry.Subresource == "" {
-			l.Fields = digest([]byte(entry.APIVersion), entry.FieldsV1)
+			l.Fields, l.Changed = digest([]byte(entry.APIVersion), entry.FieldsV1), entry.Time
 		}
 	}
 	return l

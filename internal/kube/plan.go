@@ -72,21 +72,27 @@ func (p *plan) settle(s *Sync, it *item) {
 	}
 	namespaced := true
 	it.resource = p.kinds.Find(kind, it.Version)
-	switch crd := p.crds[kind]; {
-	case it.resource != nil:
-		namespaced = it.resource.Namespaced
-	case crd != nil && crd.done == nil:
-		it.late = true
+	crd := p.crds[kind]
+	known := it.resource
+	if known == nil {
+		known = p.kinds.Find(kind, "") // another version will tell the scope
+	}
+	switch {
+	case known != nil:
+		namespaced = known.Namespaced
+	case crd != nil:
 		namespaced = crd.definesNamespaced()
-	default:
-		it.finish(Failed, "", p.unknownKind(it))
-		// Its identity is settled all the same, so that it is not pruned.
-		if r := p.kinds.Find(kind, ""); r != nil {
-			namespaced = r.Namespaced
-		}
 	}
 	it.id.Namespace = p.namespaceFor(s, it, namespaced)
 	it.stage = stageOf(kind, namespaced)
+	switch {
+	case it.resource != nil:
+	case crd != nil:
+		it.late = true
+	default:
+		// Its identity is settled all the same, so that it is not pruned.
+		it.finish(Failed, "", p.unknownKind(it))
+	}
 }
 
 func (p *plan) namespaceFor(s *Sync, it *item, namespaced bool) string {

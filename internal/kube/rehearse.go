@@ -48,7 +48,7 @@ func (w *worker) ask(it *item) {
 	case err != nil:
 		w.finish(it, Failed, "", applyError(err, it.id.GroupKind()))
 	default:
-		w.finish(it, outcome(it, code, answer.Metadata.live()), taken, nil)
+		w.finish(it, outcome(it, code, answer.Metadata.live(), true), taken, nil)
 	}
 }
 

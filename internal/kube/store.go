@@ -101,8 +101,7 @@ func (s *Store) Save(ctx context.Context, inv *Inventory) error {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		return &Error{Code: "lost-lease", Err: fmt.Errorf("writing the inventory %s: somebody else has written it meanwhile: %w", s, err)}
 	case apierrors.IsNotFound(err) && inv.version == "":
-		return &Error{Code: "no-namespace", Hint: "make the namespace, or name another by --inventory-namespace",
-			Err: fmt.Errorf("writing the inventory %s: %w", s, err)}
+		return noNamespace(err, "writing the inventory "+s.String())
 	case err != nil:
 		return explained(err, "writing the inventory "+s.String())
 	}
