@@ -389,13 +389,36 @@ spec:
 	}
 }
 
+// SAFETY 26: a chart URL that leads to the API server is refused before anything is sent.
+func TestSafety26TheAPIServerIsNoChartRepository(t *testing.T) {
+	b := newBench(t)
+	addresses := b.helm.Addresses(t.Context())
+	if len(addresses) == 0 {
+		t.Fatal("the API server has no address")
+	}
+	s := &Sources{Guard: &Guard{Forbidden: addresses}, Mirror: t.TempDir()}
+	at := "https://" + addresses[0].String()
+	requests := b.kube.Count(t, "", func() {
+		for _, c := range []ChartSource{{Repository: at, Name: "a", Version: "1"}, {Git: at + "/a.git", Path: "a"}} {
+			if _, err := s.Chart(t.Context(), c); err == nil || !strings.Contains(err.Error(), "API server's") {
+				t.Errorf("error %v", err)
+			}
+		}
+	})
+	for _, r := range requests {
+		if r.User == "system:anonymous" {
+			t.Errorf("the API server was asked: %v", r)
+		}
+	}
+}
+
 func TestRequestsOfOneRelease(t *testing.T) {
 	b := newBench(t)
 	b.helm = b.connect(b.kube.Kubeconfig)
 	cold := b.kube.Count(t, b.agent, func() { b.settles("", simple(), StepInstall, 1) })
 	warm := b.kube.Count(t, b.agent, func() { b.settles(`,"values":{"count":2}`, simple(), StepUpgrade, 2) })
 	t.Logf("install %d requests with discovery, upgrade %d without", len(cold), len(warm))
-	if len(cold) > 12 || len(warm) > 9 {
+	if len(cold) > 9 || len(warm) > 9 {
 		t.Errorf("install %d requests:\n%v\nupgrade %d:\n%v", len(cold), cold, len(warm), warm)
 	}
 }

@@ -28,14 +28,13 @@ const maxLabel = 63
 // when one of them changes.
 func Digest(chart *Chart, values Values, spec Spec) (string, error) {
 	canonical, err := json.Marshal(map[string]any{
-		"chart":                    chart.Digest,
-		"values":                   values,
-		"timeout":                  spec.HelmTimeout().Seconds(),
-		"wait":                     spec.HelmWait(),
-		"resetValues":              spec.Reset(),
-		"forceUpgrade":             spec.ForceUpgrade,
-		"skipCRDs":                 spec.SkipCRDs,
-		"disableOpenAPIValidation": spec.DisableOpenAPIValidation,
+		"chart":        chart.Digest,
+		"values":       values,
+		"timeout":      spec.HelmTimeout().Seconds(),
+		"wait":         spec.HelmWait(),
+		"resetValues":  spec.Reset(),
+		"forceUpgrade": spec.ForceUpgrade,
+		"skipCRDs":     spec.SkipCRDs,
 	})
 	if err != nil {
 		return "", fmt.Errorf("digesting values: %w", err)

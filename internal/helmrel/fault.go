@@ -56,7 +56,7 @@ func helmHint(text string) string {
 	case strings.Contains(text, "cannot be imported into the current release"):
 		return "the object was made by somebody else: delete it, or label and annotate it as Helm's message says"
 	case strings.Contains(text, "no matches for kind"):
-		return "the chart needs a kind that the cluster does not know: apply its CustomResourceDefinition first"
+		return "the cluster does not serve this kind at this version: apply its CustomResourceDefinition first, or take a chart that asks for a newer version"
 	case strings.Contains(text, "immutable"):
 		return "the field cannot be changed in place: change it back, or delete the object so that the next upgrade makes it anew"
 	case strings.Contains(text, "timed out waiting"), strings.Contains(text, "context deadline exceeded"):

@@ -166,9 +166,6 @@ func (s *Sources) open(at string) (*gitrepo.Repo, error) {
 		if first == nil {
 			first = err
 		}
-		if gitrepo.Code(err) != gitrepo.CodeBadKey {
-			return nil, err
-		}
 	}
 	return nil, first
 }

@@ -150,6 +150,36 @@ func TestSafety26CredentialsStayHome(t *testing.T) {
 	}
 }
 
+// The same over ssh: a server that the user trusts, yet not one that the key is for, is offered none.
+func TestSafety26DeployKeyStaysHome(t *testing.T) {
+	server := gitserver.Start(t)
+	server.MustCreate("charts.git", inFolder("app", simple()))
+	signer, text, err := gitserver.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Authorized = append(server.Authorized, signer.PublicKey())
+	dir := t.TempDir()
+	auth := gitrepo.Auth{SSHKey: filepath.Join(dir, "key"), KnownHosts: filepath.Join(dir, "known")}
+	for file, content := range map[string][]byte{auth.SSHKey: text, auth.KnownHosts: []byte(server.KnownHosts() + "\n")} {
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("SSH_AUTH_SOCK", "")
+	for _, hosts := range [][]string{{"github.com"}, {"127.0.0.1"}} {
+		s := sourcesFor(t)
+		s.Auth, s.TrustedHosts = auth, hosts
+		_, err := s.Chart(t.Context(), ChartSource{Git: server.SSH() + "/charts.git", Ref: "main", Path: "app"})
+		if trusted := hosts[0] == "127.0.0.1"; trusted != (err == nil) {
+			t.Errorf("trusted %v: error %v", trusted, err)
+		}
+		if _, hint := Explain(err); err != nil && !strings.Contains(hint, "--chart-host 127.0.0.1") {
+			t.Errorf("hint %q", hint)
+		}
+	}
+}
+
 func TestHosts(t *testing.T) {
 	for at, want := range map[string]string{
 		"git@github.com:x/y": "github.com", "ssh://git@GitHub.com:22/x": "github.com", "https://example.com:8443/x": "example.com",

@@ -33,7 +33,8 @@ type Metadata struct {
 }
 
 // Spec is the wish: a chart, values, and how Helm is to be used. Field meanings and defaults are those
-// of the Helm Operator; the methods give the defaults.
+// of the Helm Operator; the methods give the defaults. DisableOpenAPIValidation has no effect: the API
+// server checks the objects. SkipDepUpdate has none either: dependencies are never updated.
 type Spec struct {
 	HelmVersion              string          `json:"helmVersion"`
 	Chart                    ChartSource     `json:"chart"`
