@@ -12,6 +12,9 @@ import (
 // report writes the records, in the order of the manifests. A failure that many images share, such
 // as a registry that cannot be reached, is one error.
 func report(s *stage.IO, images []image, scan *scan) error {
+	for _, r := range scan.order {
+		s.Debugf("%s: %d tags, creation times read for %d", r.name, len(r.tags), len(r.images))
+	}
 	said := map[string]bool{}
 	for _, i := range images {
 		if i.fault != nil {
@@ -112,7 +115,7 @@ func hint(e *registry.Error) string {
 	case registry.Credential:
 		return "give a user and a password for " + e.Host + " in the file of --docker-config"
 	case registry.Refused:
-		return "this is not allowed; check the host in the image's name"
+		return "this is never allowed: a request or a credential could go where it does not belong"
 	}
 	return ""
 }
