@@ -1,7 +1,39 @@
 # shellcheck shell=sh
 # What the scripts beside this file share: their settings, and the supervision of a pipe.
-# It is sourced with $usage set. It uses no program but the six, so that it runs in an image that
-# holds nothing else, and needs nothing beyond POSIX sh.
+# It is sourced with $about (the text of --help), $example and $cluster (yes where the pipe changes
+# one) set. It uses no program but the six, so that it runs in an image that holds nothing else, and
+# needs nothing beyond POSIX sh.
+
+help() {
+	echo "${0##*/} [flags] URL...
+
+$about
+
+  Flag                 Environment          Meaning
+  --branch B           SLUICE_BRANCH        branch (default: the one that HEAD names)
+  --path P             SLUICE_PATHS         folder or file in the repository; repeatable
+  --name N             SLUICE_NAME          name of the source (default: last part of the URL)
+  --sources FILE       SLUICE_SOURCES       list of sources in place of URLs
+  URL...               SLUICE_URL           repositories
+  --ssh-key FILE       SLUICE_SSH_KEY       key for git over ssh
+  --known-hosts FILE   SLUICE_KNOWN_HOSTS   host keys for git over ssh
+  --token-file FILE    SLUICE_TOKEN_FILE    token for git over https
+  --mirror DIR         SLUICE_MIRROR        folder of the mirrors (default: in the cache of the user)
+  --timeout D          SLUICE_TIMEOUT       limit for each program (default: 10m)
+  --output FORM        SLUICE_OUTPUT        json, table or results (default: results)
+  --record FILE        SLUICE_RECORD        keep the whole stream
+                       SLUICE_BIN           folder of the six programs
+                       SLUICE_RUN           id of this run"
+	[ "$cluster" != yes ] || echo "\
+  --inventory NAME     SLUICE_INVENTORY     inventory of what was applied (default: default)
+  --prune              SLUICE_PRUNE=true    delete what left the repository"
+	echo "
+Further flags of one program: GIT_FETCH_FLAGS, SCAN_TAGS_FLAGS, PICK_TAG_FLAGS, BUMP_YAML_FLAGS,
+KAPPLY_FLAGS, HELM_RECONCILE_FLAGS, split at blanks.
+
+Example
+  $example"
+}
 
 # setting NAME VALUE: a flag wins over the environment.
 setting() { eval "$1=\$2"; }
@@ -20,10 +52,11 @@ while [ "$left" -gt 0 ]; do
 	left=$((left - 1))
 	case $flag in
 	--help | -h)
-		echo "$usage"
+		help
 		exit 0
 		;;
 	--prune)
+		[ "$cluster" = yes ] || fail "$flag is for pipes that change a cluster"
 		SLUICE_PRUNE=true
 		continue
 		;;
@@ -49,7 +82,10 @@ while [ "$left" -gt 0 ]; do
 	--ssh-key) setting SLUICE_SSH_KEY "$value" ;;
 	--known-hosts) setting SLUICE_KNOWN_HOSTS "$value" ;;
 	--token-file) setting SLUICE_TOKEN_FILE "$value" ;;
-	--inventory) setting SLUICE_INVENTORY "$value" ;;
+	--inventory)
+		[ "$cluster" = yes ] || fail "$flag is for pipes that change a cluster"
+		setting SLUICE_INVENTORY "$value"
+		;;
 	--timeout) setting SLUICE_TIMEOUT "$value" ;;
 	--output) setting SLUICE_OUTPUT "$value" ;;
 	--record) setting SLUICE_RECORD "$value" ;;
