@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -107,7 +108,10 @@ func scriptRace(ts *testscript.TestScript, s *gitserver.Server, args []string) e
 			return err
 		}
 	}
+	var turn sync.Mutex
 	s.BeforePush(func(string) {
+		turn.Lock()
+		defer turn.Unlock()
 		if left--; left < 0 {
 			return
 		}

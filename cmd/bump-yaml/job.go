@@ -142,11 +142,11 @@ func (j *job) open() (*gitrepo.Repo, error) {
 }
 
 // catchUp reads the source anew where the remote has moved, and plans the edits on top of that.
-func (j *job) catchUp(ctx context.Context, repo *gitrepo.Repo, p plan, pause time.Duration) (*gitrepo.Snapshot, plan, error) {
+func (j *job) catchUp(ctx context.Context, repo *gitrepo.Repo, p plan, after time.Duration) (*gitrepo.Snapshot, plan, error) {
 	select {
 	case <-ctx.Done():
 		return nil, p, ctx.Err()
-	case <-time.After(pause):
+	case <-time.After(after):
 	}
 	snap, err := repo.FetchBranch(ctx, j.source.Branch)
 	if err != nil {

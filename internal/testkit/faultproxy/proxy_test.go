@@ -8,15 +8,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // echo says what it was asked, and counts.
-type echo struct{ served int }
+type echo struct{ served atomic.Int32 }
 
 func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	e.served++
+	e.served.Add(1)
 	w.Header().Set("Content-Length", "40")
 	fmt.Fprintf(w, "%-40s", r.Method+" "+r.Host+r.URL.Path)
 }
@@ -116,13 +117,13 @@ func TestFaults(t *testing.T) {
 					t.Fatalf("before its turn, %s: %d %v", address, status, err)
 				}
 			}
-			before := e.served
+			before := e.served.Load()
 			status, body, err := get(client, second)
 			if (err != nil) != test.fails || status != test.status || body != test.body {
 				t.Errorf("%d %q %v", status, body, err)
 			}
-			if e.served-before != test.served {
-				t.Errorf("the server saw %d requests, want %d", e.served-before, test.served)
+			if n := int(e.served.Load() - before); n != test.served {
+				t.Errorf("the server saw %d requests, want %d", n, test.served)
 			}
 			if status, _, err := get(client, second); err != nil || status != 200 {
 				t.Errorf("after its turn: %d %v", status, err)
