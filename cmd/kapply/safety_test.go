@@ -19,6 +19,7 @@ import (
 // The numbers are the rows of the project's safety table.
 
 func TestSafety02SameCommitFewerObjects(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b", "c")}), "--prune")
 	fewer := stream(fetched{name: "config", yaml: configMaps("a"), at: script.Noon.Add(time.Minute)})
@@ -44,6 +45,7 @@ func TestSafety02SameCommitFewerObjects(t *testing.T) {
 }
 
 func TestSafety06RefusedDeleteIsNotForgotten(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--prune")
 	refusals := 1
@@ -76,6 +78,7 @@ func refuse(rw http.ResponseWriter, code int, reason, message string) {
 }
 
 func TestSafety06ObjectWithFinalizerStaysInTheInventory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a")}), "--prune")
 	w.cluster.Must(t, "PATCH", w.path("configmaps", "a"), `{"metadata": {"finalizers": ["example.com/wait"]}}`)
@@ -98,6 +101,7 @@ func TestSafety06ObjectWithFinalizerStaysInTheInventory(t *testing.T) {
 }
 
 func TestSafety07KilledAtEveryRequest(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var mu sync.Mutex
 	left, kill := 0, func() {}
@@ -183,6 +187,7 @@ func (w *world) configMapsThere() []string {
 }
 
 func TestSafety08NamespacesAreNotPruned(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	name := w.namespace + "-extra"
 	namespace := "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n"
@@ -200,6 +205,7 @@ func TestSafety08NamespacesAreNotPruned(t *testing.T) {
 }
 
 func TestSafety09OwnershipIsTheUID(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	labelled := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ours, labels: {team: us, sluice.dev/inventory: default}}\n"
 	w.mustRun(0, stream(fetched{name: "config", yaml: append(configMaps("replaced"), labelled)}), "--prune")
@@ -220,6 +226,7 @@ func TestSafety09OwnershipIsTheUID(t *testing.T) {
 
 // The same, but the object is made anew between the look and the DELETE.
 func TestSafety09DeleteCarriesTheUID(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a")}), "--prune")
 	w.through(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -240,10 +247,11 @@ func TestSafety09DeleteCarriesTheUID(t *testing.T) {
 }
 
 func TestSafety10NoDeleteWithoutPrune(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--prune")
 	flags := []string{"--dry-run", "--wait", "--replay", "--assume-whole", "--allow-fewer", "--drop-source=other", "--skip=Secret"}
-	gone := deletes(w.cluster.Count(t, "sluice-kapply", func() {
+	gone := deletes(w.requests(func() {
 		for set := range 1 << len(flags) {
 			var args []string
 			for i, flag := range flags {
@@ -264,6 +272,7 @@ func TestSafety10NoDeleteWithoutPrune(t *testing.T) {
 }
 
 func TestSafety18SourcesDoNotShare(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	at := func(minute int) time.Time { return script.Noon.Add(time.Duration(minute) * time.Minute) }
 	rev := func(n int) string { return fmt.Sprintf("%040d", n) }
@@ -292,6 +301,7 @@ func TestSafety18SourcesDoNotShare(t *testing.T) {
 }
 
 func TestSafety19TwoRunsAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for round := range 20 {
 		at := script.Noon.Add(time.Duration(round) * time.Minute)
@@ -331,6 +341,7 @@ func TestSafety19TwoRunsAtOnce(t *testing.T) {
 }
 
 func TestSafety19HeldLeaseKeepsOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a")}))
 	lease := "/apis/coordination.k8s.io/v1/namespaces/" + w.namespace + "/leases/sluice-kapply-default"
@@ -357,6 +368,7 @@ func TestSafety19HeldLeaseKeepsOut(t *testing.T) {
 }
 
 func TestSafety25StaleStream(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	slow := stream(fetched{name: "config", revision: strings.Repeat("3", 40), at: script.Noon, yaml: configMaps("old")})
 	quick := stream(fetched{name: "config", revision: strings.Repeat("4", 40), at: script.Noon.Add(time.Minute), yaml: configMaps("old", "new")})
@@ -378,6 +390,7 @@ func TestSafety25StaleStream(t *testing.T) {
 }
 
 func TestSafety30SilentAPIServer(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -400,6 +413,7 @@ func TestSafety30SilentAPIServer(t *testing.T) {
 
 // The API server falls silent in the middle of the writes.
 func TestSafety30SilentInTheMiddle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	silent := false
 	var mu sync.Mutex

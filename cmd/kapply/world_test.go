@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,10 +92,19 @@ func (w *world) actions(o outcome) map[string]string {
 	return actions
 }
 
-// writes counts what kapply asked the API server to change while f ran.
+// requests are what kapply asked of the API server while f ran, as far as it was about this
+// test's namespaces: other tests run at the same time.
+func (w *world) requests(f func()) []kubetest.Request {
+	w.Helper()
+	return slices.DeleteFunc(w.cluster.Count(w, "sluice-kapply", f), func(r kubetest.Request) bool {
+		return !strings.HasPrefix(r.Namespace, w.namespace) && !strings.HasPrefix(r.Name, w.namespace)
+	})
+}
+
+// writes are the requests that could have changed something.
 func (w *world) writes(f func()) []kubetest.Request {
 	w.Helper()
-	return kubetest.Writes(w.cluster.Count(w, "sluice-kapply", f))
+	return kubetest.Writes(w.requests(f))
 }
 
 // deletes are the DELETE requests among them.

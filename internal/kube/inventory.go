@@ -118,11 +118,27 @@ func (inv *Inventory) encode() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if size := entries.Len() + len(sources); size > maxInventory {
+	if size := entries.Len() + len(sources) + inv.toCome(); size > maxInventory {
 		return nil, &Error{Code: "inventory-full", Hint: "split the sources over several inventories (--inventory)",
 			Err: fmt.Errorf("writing the inventory: %d objects take %d bytes, the API server takes %d", len(inv.Entries), size, maxInventory)}
 	}
 	return map[string]string{keyFormat: inventoryFormat, keySources: string(sources), keyEntries: entries.String()}, nil
+}
+
+// toCome is what an inventory will grow by as what was written ahead becomes known, in bytes: it
+// is before the first change that there must be room, not after the last.
+func (inv *Inventory) toCome() int {
+	const uid, sum = len(`,"uid":""`) + 36, len(`,"applied":""`) + 22
+	bytes := 0
+	for _, e := range inv.Entries {
+		if e.UID == "" {
+			bytes += uid
+		}
+		if e.Applied == "" {
+			bytes += 2 * sum
+		}
+	}
+	return bytes
 }
 
 // decodeInventory reads the data of the ConfigMap. What does not parse is an error: an

@@ -173,6 +173,6 @@ func (s *Sync) concurrency() int {
 // The time that a run has, once it is told to stop, to finish the requests in hand and then to
 // settle inventory and lease.
 const (
-	handLimit   = 12 * time.Second
-	settleLimit = 8 * time.Second
+	handLimit   = 6 * time.Second
+	settleLimit = 4 * time.Second
 )

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func (c *Cluster) auditFile() string { return filepath.Join(c.Dir, "audit.jsonl"
 
 // Mark returns the present moment: every request that was answered before is behind it.
 func (c *Cluster) Mark(ctx context.Context) (Mark, error) {
-	_, end, err := c.readTo(ctx, 0, false)
+	_, end, err := c.readTo(ctx, Mark(c.size()), false)
 	return end, err
 }
 
@@ -67,11 +68,10 @@ func (c *Cluster) readTo(ctx context.Context, from Mark, parse bool) ([]Request,
 	}
 	needle := []byte(`"userAgent":"` + agent + `"`)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		log, err := os.ReadFile(c.auditFile())
+		log, err := readFrom(c.auditFile(), int64(from))
 		if err != nil {
 			return nil, 0, err
 		}
-		log = log[from:]
 		if at := bytes.Index(log, needle); at >= 0 {
 			if end := bytes.IndexByte(log[at:], '\n'); end >= 0 {
 				end += at + 1
@@ -84,6 +84,18 @@ func (c *Cluster) readTo(ctx context.Context, from Mark, parse bool) ([]Request,
 		}
 	}
 	return nil, 0, fmt.Errorf("reading the log of requests: no mark after 10 s")
+}
+
+func readFrom(file string, offset int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(f)
 }
 
 // parseLog reads lines of the audit log, without the mark itself.
@@ -124,4 +136,13 @@ func parseLog(log []byte, mark string) ([]Request, error) {
 		})
 	}
 	return requests, lines.Err()
+}
+
+// size is how long the log is now; the next mark comes behind it.
+func (c *Cluster) size() int64 {
+	info, err := os.Stat(c.auditFile())
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
