@@ -144,7 +144,7 @@ func TestDocumentsAreCountedAlike(t *testing.T) {
 // What decides about an image must be the same where the remote has moved.
 func TestRelocate(t *testing.T) {
 	pod := func(image, notes string) object {
-		return object{id: "Pod/p", raw: []byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{` + notes + `},"name":"p"},"spec":{"containers":[{"name":"x","image":"z:1"},{"name":"a","image":"` + image + `"}]}}`)}
+		return object{jsonl.Manifest{ID: "Pod/p", Object: []byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{` + notes + `},"name":"p"},"spec":{"containers":[{"name":"x","image":"z:1"},{"name":"a","image":"` + image + `"}]}}`)}}
 	}
 	before := planned{pick: jsonl.Pick{ID: "Pod/p", Container: "a", From: "a:1", To: "a:2"}, object: pod("a:1", "")}
 	for name, test := range map[string]struct {
@@ -156,9 +156,9 @@ func TestRelocate(t *testing.T) {
 		"another image":         {pod("a:3", ""), "changed the image to a:3"},
 		"another policy":        {pod("a:1", `"fluxcd.io/tag.a":"glob:x"`), "changed its policies"},
 		"an annotation of note": {pod("a:1", `"note":"x"`), ""},
-		"gone":                  {object{id: "Pod/q", raw: []byte(`{}`)}, "removed the object"},
+		"gone":                  {object{jsonl.Manifest{ID: "Pod/q", Object: []byte(`{}`)}}, "removed the object"},
 	} {
-		pick, why := relocate(before, map[string]object{test.now.id: test.now})
+		pick, why := relocate(before, map[string]object{test.now.ID: test.now})
 		if why != test.want {
 			t.Errorf("%s: %q, want %q", name, why, test.want)
 		}

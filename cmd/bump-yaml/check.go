@@ -14,11 +14,11 @@ func (e *edited) check(path string, picks []*planned) error {
 	}
 	for i, before := range e.objects {
 		after := e.afterwards[i]
-		if after.id != before.id || !after.at(before.Place) {
-			return fmt.Errorf("%s would become %s", before.id, after.id)
+		if after.ID != before.ID || !after.at(before.Place) {
+			return fmt.Errorf("%s would become %s", before.ID, after.ID)
 		}
-		if after.sum != before.sum && !touched(before, picks) {
-			return fmt.Errorf("%s would change, and no pick is about it", before.id)
+		if after.Sum != before.Sum && !touched(before, picks) {
+			return fmt.Errorf("%s would change, and no pick is about it", before.ID)
 		}
 		if err := after.holds(picks); err != nil {
 			return err
@@ -39,7 +39,7 @@ func (o object) holds(picks []*planned) error {
 		}
 		for _, scalar := range p.wanted {
 			if value, _ := follow(decoded, scalar.Path).(string); value != scalar.New {
-				return fmt.Errorf("%s would not hold %s where it should", o.id, scalar.New)
+				return fmt.Errorf("%s would not hold %s where it should", o.ID, scalar.New)
 			}
 		}
 	}

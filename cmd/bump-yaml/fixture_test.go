@@ -170,7 +170,7 @@ func fetch(out *bytes.Buffer, s *gitserver.Server, mirror, name string, paths []
 	w := jsonl.NewWriter(out)
 	records := []any{jsonl.Begin{Type: jsonl.TypeBegin, Stage: "git-fetch", V: jsonl.Version, Version: "test", Started: script.Noon}, source}
 	for _, o := range r.objects {
-		records = append(records, o.record())
+		records = append(records, o.Manifest)
 	}
 	end := jsonl.End{Type: jsonl.TypeEnd, Stage: "git-fetch", OK: r.complete, Complete: r.complete,
 		Counts: map[string]jsonl.Count{name: {Wrote: len(r.objects)}}, Finished: script.Noon}
@@ -225,7 +225,7 @@ func picksFor(stream []byte, container string, to map[string]string) ([]byte, er
 		if line.Type != jsonl.TypeManifest || line.Decode(&m) != nil || to[m.ID] == "" {
 			continue
 		}
-		for _, c := range mf.Images(object{raw: m.Object}.decoded()) {
+		for _, c := range mf.Images(object{m}.decoded()) {
 			if c.Name != container {
 				continue
 			}

@@ -115,10 +115,10 @@ func editFile(snap *gitrepo.Snapshot, file gitrepo.File, picks []*planned) *edit
 // change finds the pick's object in its file and says which scalars change.
 func (p *planned) change(objects []object) (yamledit.Change, bool) {
 	at := slices.IndexFunc(objects, func(o object) bool { return o.at(p.pick.Place) })
-	if at < 0 || objects[at].id != p.pick.ID {
+	if at < 0 || objects[at].ID != p.pick.ID {
 		found := "there is no object"
 		if at >= 0 {
-			found = "there is " + objects[at].id
+			found = "there is " + objects[at].ID
 		}
 		p.refuse("stale-pick", p.pick.Line, fmt.Sprintf("%s in document %d of the file", found, p.pick.Doc), "let one run's git-fetch, scan-tags and pick-tag feed this one")
 		return yamledit.Change{}, false

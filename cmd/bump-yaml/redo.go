@@ -13,7 +13,7 @@ import (
 func (j *job) redo(snap *gitrepo.Snapshot, p plan) plan {
 	byID := map[string]object{}
 	for _, o := range j.news.objects {
-		byID[o.id] = o
+		byID[o.ID] = o
 	}
 	var picks []jsonl.Pick
 	for _, before := range p.picks {

@@ -38,7 +38,7 @@ func (j *job) replaceEdited(p plan, planned bool) {
 	for path, e := range p.files {
 		places := map[string][2]object{}
 		for i, before := range e.objects {
-			if after := e.afterwards[i]; after.sum != before.sum {
+			if after := e.afterwards[i]; after.Sum != before.Sum {
 				places[placeKey(before.Place)] = [2]object{before, after}
 			}
 		}
@@ -68,7 +68,7 @@ func (j *job) replaceEdited(p plan, planned bool) {
 				Hint:    "put stages that change manifests behind bump-yaml"})
 			continue
 		}
-		record.Object, record.Sum, record.Planned = versions[1].raw, versions[1].sum, planned
+		record.Object, record.Sum, record.Planned = versions[1].Object, versions[1].Sum, planned
 		j.set(m.line, record)
 		j.out.wrote, j.out.took = j.out.wrote+1, j.out.took+1
 	}
@@ -79,15 +79,15 @@ func (j *job) replaceAll(commit *gitrepo.Commit, p plan) {
 	after := map[string]object{}
 	for _, e := range p.files {
 		for _, o := range e.afterwards {
-			after[o.id] = o
+			after[o.ID] = o
 		}
 	}
 	var records []any
 	for _, o := range j.news.objects {
-		if edited, ok := after[o.id]; ok {
-			o.raw, o.sum = edited.raw, edited.sum
+		if edited, ok := after[o.ID]; ok {
+			o.Object, o.Sum = edited.Object, edited.Sum
 		}
-		records = append(records, o.record())
+		records = append(records, o.Manifest)
 	}
 	_, manifests := j.in.of(j.source.Name)
 	for _, m := range manifests {
@@ -112,7 +112,7 @@ func (j *job) altered() string {
 	}
 	byID := map[string]object{}
 	for _, o := range before.objects {
-		byID[o.id] = o
+		byID[o.ID] = o
 	}
 	for _, m := range manifests {
 		var record jsonl.Manifest
@@ -129,7 +129,7 @@ func (j *job) altered() string {
 // same says whether a record holds an object as the file does.
 func same(record jsonl.Manifest, o object) bool {
 	sum, err := jsonl.Sum(record.Object)
-	return err == nil && sum == record.Sum && sum == o.sum
+	return err == nil && sum == record.Sum && sum == o.Sum
 }
 
 func placeKey(p jsonl.Place) string {

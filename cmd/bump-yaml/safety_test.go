@@ -81,7 +81,7 @@ func execute(t testing.TB, ctx context.Context, in []byte, args ...string) resul
 }
 
 func firstImage(m jsonl.Manifest) string {
-	image, _ := follow(object{raw: m.Object}.decoded(), []any{"spec", "containers", 0, "image"}).(string)
+	image, _ := follow(object{m}.decoded(), []any{"spec", "containers", 0, "image"}).(string)
 	return image
 }
 

@@ -24,7 +24,7 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	results := fetchAll(ctx, sources, func(ctx context.Context, src source) result {
+	results := fetchAll(ctx, sources, func(ctx context.Context, src origin) result {
 		return fetchSource(ctx, src, gitrepo.Options{URL: src.url, Mirror: c.String("mirror"), Auth: src.auth, Rewrites: rewrites, Getenv: s.Getenv})
 	})
 	failed := 0
@@ -51,7 +51,7 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 }
 
 // fetchAll fetches the sources side by side and hands each result out on its own channel.
-func fetchAll(ctx context.Context, sources []source, fetch func(context.Context, source) result) []chan result {
+func fetchAll(ctx context.Context, sources []origin, fetch func(context.Context, origin) result) []chan result {
 	results := make([]chan result, len(sources))
 	room := make(chan struct{}, sideBySide)
 	for i, src := range sources {
@@ -66,18 +66,18 @@ func fetchAll(ctx context.Context, sources []source, fetch func(context.Context,
 }
 
 // write writes the records of one source.
-func write(s *stage.IO, src source, r result) error {
+func write(s *stage.IO, src origin, r result) error {
 	if err := s.Write(r.source); err != nil {
 		return err
 	}
 	objects := 0
-	for _, f := range r.found {
+	for _, f := range r.Found {
 		if f.Fault != nil {
 			s.Incomplete(src.name)
 			s.Fail(jsonl.Error{Code: f.Code, Message: f.Fault.Message, Hint: f.Fault.Hint, Source: src.name, File: f.File, Line: f.Fault.Line})
 			continue
 		}
-		record, err := manifestRecord(src.name, f.File, f.Object)
+		record, err := jsonl.NewManifest(jsonl.Place{Source: src.name, File: f.File, Doc: f.Object.Doc, Item: f.Object.Item, Line: f.Object.Line}, f.Object.JSON)
 		if err != nil {
 			return fmt.Errorf("%s: %s:%d: %w", src.name, f.File, f.Object.Line, err)
 		}
@@ -88,9 +88,9 @@ func write(s *stage.IO, src source, r result) error {
 	}
 	s.Count(src.name, objects, 0)
 	s.Total("manifests", objects)
-	s.Debugf("%s: %s at %.12s on %s: %d objects in %d files", src.name, src.url, r.source.Revision, r.source.Branch, objects, r.files)
-	if len(r.charts) > 0 {
-		s.Debugf("%s: charts left out: %s", src.name, r.charts)
+	s.Debugf("%s: %s at %.12s on %s: %d objects in %d files", src.name, src.url, r.source.Revision, r.source.Branch, objects, r.Files)
+	if len(r.Charts) > 0 {
+		s.Debugf("%s: charts left out: %s", src.name, r.Charts)
 	}
 	if objects == 0 {
 		s.Warn("%s holds no manifest%s", src.name, below(src.paths))

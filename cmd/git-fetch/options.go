@@ -18,15 +18,15 @@ import (
 )
 
 // source is one repository to fetch.
-type source struct {
+type origin struct {
 	name, url, branch string
 	paths             []string
 	auth              gitrepo.Auth
 }
 
-func readOptions(c *cli.Context) ([]source, error) {
+func readOptions(c *cli.Context) ([]origin, error) {
 	auth := gitrepo.Auth{SSHKey: c.String("ssh-key"), KnownHosts: c.String("known-hosts"), TokenFile: c.String("token-file")}
-	var sources []source
+	var sources []origin
 	var err error
 	if file := c.String("sources"); file != "" {
 		for _, flag := range []string{"branch", "path", "name"} {
@@ -47,7 +47,7 @@ func readOptions(c *cli.Context) ([]source, error) {
 	return sources, check(sources)
 }
 
-func fromArguments(c *cli.Context, auth gitrepo.Auth) ([]source, error) {
+func fromArguments(c *cli.Context, auth gitrepo.Auth) ([]origin, error) {
 	urls := c.Args().Slice()
 	switch {
 	case len(urls) == 0:
@@ -55,9 +55,9 @@ func fromArguments(c *cli.Context, auth gitrepo.Auth) ([]source, error) {
 	case len(urls) > 1 && c.IsSet("name"):
 		return nil, stage.Usagef("--name names one source, and there are %d URLs; use --sources FILE", len(urls))
 	}
-	var sources []source
+	var sources []origin
 	for _, url := range urls {
-		sources = append(sources, source{name: c.String("name"), url: url, branch: c.String("branch"), paths: c.StringSlice("path"), auth: auth})
+		sources = append(sources, origin{name: c.String("name"), url: url, branch: c.String("branch"), paths: c.StringSlice("path"), auth: auth})
 	}
 	return sources, nil
 }
@@ -75,7 +75,7 @@ type sourcesFile struct {
 	} `json:"sources"`
 }
 
-func readSources(file string, auth gitrepo.Auth) ([]source, error) {
+func readSources(file string, auth gitrepo.Auth) ([]origin, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, stage.Usagef("reading the sources: %w", err)
@@ -97,12 +97,12 @@ func readSources(file string, auth gitrepo.Auth) ([]source, error) {
 		}
 		return filepath.Join(filepath.Dir(file), name)
 	}
-	var sources []source
+	var sources []origin
 	for _, e := range list.Sources {
 		if e.URL == "" {
 			return nil, stage.Usagef("%s: a source without url", file)
 		}
-		src := source{name: e.Name, url: e.URL, branch: e.Branch, paths: e.Paths, auth: auth}
+		src := origin{name: e.Name, url: e.URL, branch: e.Branch, paths: e.Paths, auth: auth}
 		if e.SSHKey != "" || e.KnownHosts != "" || e.TokenFile != "" {
 			src.auth = gitrepo.Auth{SSHKey: at(e.SSHKey, auth.SSHKey), KnownHosts: at(e.KnownHosts, auth.KnownHosts), TokenFile: at(e.TokenFile, "")}
 		}
@@ -120,7 +120,7 @@ func flat(err error) string {
 var goodName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 
 // check fills in default names and finds what can be said to be wrong without a server.
-func check(sources []source) error {
+func check(sources []origin) error {
 	seen := map[string]bool{}
 	for i := range sources {
 		src := &sources[i]

@@ -130,7 +130,6 @@ var commands = map[string]func(ts *testscript.TestScript, s *gitserver.Server, a
 		file := ts.MkAbs(args[0])
 		text := strings.NewReplacer(
 			ts.Getenv("WORK"), "$WORK", strings.TrimPrefix(s.SSH(), "ssh://git@"), "$HOST",
-			strings.TrimPrefix(s.SSH(), "ssh://git@127.0.0.1:"), "$PORT",
 		).Replace(ts.ReadFile(args[0]))
 		return os.WriteFile(file, []byte(text), 0o600)
 	},

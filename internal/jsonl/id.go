@@ -78,6 +78,19 @@ func Sum(object json.RawMessage) (string, error) {
 	return "sha256:" + hex.EncodeToString(digest[:]), nil
 }
 
+// NewManifest is the record of an object that stands at a place: identity and sum are the object's.
+func NewManifest(place Place, object json.RawMessage) (Manifest, error) {
+	id, err := ObjectID(object)
+	if err != nil {
+		return Manifest{}, err
+	}
+	sum, err := Sum(object)
+	if err != nil {
+		return Manifest{}, err
+	}
+	return Manifest{Type: TypeManifest, Place: place, ID: id.String(), Object: object, Sum: sum}, nil
+}
+
 // Canonical writes a JSON value in the one form that the stream uses: sorted keys, no white
 // space, no HTML escapes, numbers as they stand.
 func Canonical(value json.RawMessage) (json.RawMessage, error) {
