@@ -2,11 +2,9 @@ package helmrel
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sluice-gitops/sluice/internal/kube"
 )
@@ -138,50 +136,6 @@ func (p *plan) settle(r *Run, whole bool) {
 			delete(p.inventory.Sources, source)
 		}
 	}
-}
-
-func (u *removal) run(ctx context.Context, r *Run) {
-	if u.dryRun {
-		u.finish(Result{Action: Uninstalled, Message: "its HelmRelease is gone"})
-		return
-	}
-	err := func() (err error) {
-		defer recovered(&err)
-		return r.Cluster.Uninstall(ctx, u.release)
-	}()
-	if err != nil {
-		u.finish(Result{Action: Failed, Revision: lastRevision(u.history), Message: err.Error(), Code: "helm",
-			Hint: "the release stays in the inventory; the next run tries again"})
-		return
-	}
-	u.finish(Result{Action: Uninstalled, Message: "its HelmRelease is gone"})
-}
-
-func (u *removal) finish(result Result) {
-	result.Index, result.Source, result.HelmRelease, result.Release = -1, u.entry.Source, ownerOf(u.entry), u.release
-	result.Message = oneLine(result.Message)
-	u.result = &result
-}
-
-// checkSources refuses a run that would go back in time, or that has lost objects on the way.
-func (r *Run) checkSources(inv *kube.Inventory) error {
-	for _, f := range r.From {
-		before, known := inv.Sources[f.Name]
-		now := f.State
-		switch {
-		case !known:
-		case !r.Replay && !now.Fetched.IsZero() && now.Fetched.Before(before.Fetched):
-			return &kube.RefusedError{Code: "stale", Hint: "fetch again; --replay applies a recorded stream on purpose",
-				Message: fmt.Sprintf("source %s is stale: it was fetched at %s, and a fetch of %s has been applied since",
-					f.Name, now.Fetched.UTC().Format(time.RFC3339), before.Fetched.UTC().Format(time.RFC3339))}
-		case r.Prune && !r.AllowFewer && f.Whole && now.Manifests < before.Manifests && now.Revision == before.Revision &&
-			now.Tool == before.Tool && slices.Equal(now.Paths, before.Paths):
-			return &kube.RefusedError{Code: "fewer", Hint: "--allow-fewer uninstalls what is missing all the same",
-				Message: fmt.Sprintf("source %s brings %d HelmReleases, and brought %d at the same revision %.12s before: nothing was changed",
-					f.Name, now.Manifests, before.Manifests, now.Revision)}
-		}
-	}
-	return nil
 }
 
 func oneLine(text string) string {

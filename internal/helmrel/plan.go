@@ -41,15 +41,6 @@ type item struct {
 	dryRun   bool
 }
 
-// removal is a release that no HelmRelease asks for any more.
-type removal struct {
-	entry   *kube.Entry
-	release ReleaseID
-	history History
-	dryRun  bool
-	result  *Result
-}
-
 // prepared is all that a release is made of.
 type prepared struct {
 	chart   *Chart
@@ -299,80 +290,6 @@ func (p *plan) left(r *Run, e *kube.Entry, owner string) bool {
 	}
 	was := ownerOf(e)
 	return labelOf(was.Namespace, was.Name) == owner && len(p.names[was]) == 0
-}
-
-// decideRemovals finds the releases whose HelmRelease has left. One that is wanted but cannot be read,
-// or asks for a release of another name now, has not left.
-func (p *plan) decideRemovals(r *Run) {
-	var entries []*kube.Entry
-	for _, f := range r.From {
-		entries = append(entries, p.inventory.Held(f.Name)...)
-	}
-	for _, source := range r.Dropped {
-		if !slices.ContainsFunc(r.From, func(f From) bool { return f.Name == source }) {
-			entries = append(entries, p.inventory.Held(source)...)
-		}
-	}
-	for _, e := range entries {
-		id := ReleaseID{e.Namespace, e.Name}
-		switch {
-		case len(p.claims[id]) > 0:
-			continue
-		case gone(p.histories[id]):
-			p.forget = append(p.forget, e.ID) // somebody else was quicker
-			continue
-		case len(p.names[ownerOf(e)]) > 0:
-			continue
-		}
-		u := &removal{entry: e, release: id, history: p.histories[id], dryRun: r.DryRun}
-		u.decide(r, p)
-	}
-}
-
-// gone reports whether no release is left of a history.
-func gone(h History) bool { return len(h) == 0 || h[len(h)-1].Status == statusUninstalled }
-
-func (u *removal) decide(r *Run, p *plan) {
-	inventory, owner := Owner{r.Inventory, ownerOf(u.entry)}.labels()
-	last := u.history[len(u.history)-1]
-	switch {
-	case !r.Prune:
-		return
-	case !r.released(u.entry.Source):
-		u.finish(Result{Action: Held, Revision: last.Version, Message: "source " + u.entry.Source + " is not whole"})
-	case u.entry.Extra[extraKeep] == "true":
-		p.forget = append(p.forget, u.entry.ID)
-		u.finish(Result{Action: Unchanged, Revision: last.Version, Message: "its HelmRelease is gone; the release stays, as its annotation said"})
-	case last.Inventory != inventory || last.Owner != owner:
-		p.forget = append(p.forget, u.entry.ID)
-		u.finish(Result{Action: Unchanged, Revision: last.Version, Message: "its HelmRelease is gone; the release stays: it is somebody else's by now"})
-	case strings.HasPrefix(last.Status, pendingPrefix):
-		u.finish(Result{Action: Blocked, Revision: last.Version, Code: CodePending,
-			Message: fmt.Sprintf("revision %d is %s: another Helm is at work, or one was killed", last.Version, last.Status),
-			Hint:    "if nothing is at work on it, finish with helm uninstall"})
-	}
-	p.removals = append(p.removals, u)
-}
-
-// decideState notes a source's state where it says something new. That a quiet run came later than the
-// one before is not worth a write.
-func (p *plan) decideState(f From) {
-	before, known := p.inventory.Sources[f.Name]
-	if !known && f.State.Manifests == 0 {
-		return // a source without a HelmRelease is no business of ours
-	}
-	next := before
-	if f.Whole {
-		next = f.State
-	}
-	next.Fetched = before.Fetched
-	if f.State.Fetched.After(before.Fetched) {
-		next.Fetched = f.State.Fetched
-	}
-	same := next.Revision == before.Revision && next.Tool == before.Tool && next.Manifests == before.Manifests && slices.Equal(next.Paths, before.Paths)
-	if !same || !known {
-		p.states[f.Name] = next
-	}
 }
 
 // quiet says that nothing is to be written.
