@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -112,6 +113,7 @@ func (r *report) close(sources []kube.Source) {
 		r.fail(result, r.in.manifests[r.in.index[result.Index]], result.ID.String())
 	}
 	r.holdBack(sources)
+	r.unknownDrops()
 	r.sumUp()
 }
 
@@ -134,6 +136,15 @@ func (r *report) holdBack(sources []kube.Source) {
 		}
 		r.s.HoldBack(jsonl.Error{Code: "not-whole", Source: source.Name, Message: message,
 			Hint: "--assume-whole deletes all the same; a stage that filters on purpose wants no --prune"})
+	}
+}
+
+// unknownDrops warns of a --drop-source that dropped nothing: most likely a misspelt name.
+func (r *report) unknownDrops() {
+	for _, name := range r.o.drop {
+		if !r.failed && !slices.ContainsFunc(r.pruned, func(result kube.Result) bool { return result.Source == name }) {
+			r.s.Warn("--drop-source %s: the inventory holds nothing of it", name)
+		}
 	}
 }
 

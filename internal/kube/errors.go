@@ -148,8 +148,6 @@ func applyError(err error, kind GroupKind) error {
 		return &Error{Code: "no-namespace", Err: fmt.Errorf("apply failed: %w", err), Hint: "add the Namespace to the manifests, or make it"}
 	case reason.Code == 413:
 		return &Error{Code: "too-large", Err: fmt.Errorf("apply failed: %w", err), Hint: "the API server takes objects of up to about 1.5 MB"}
-	case kind == secretKind:
-		return &Error{Code: "failed", Err: fmt.Errorf("apply failed: %w", err)}
 	}
 	return explained(err, "apply failed")
 }

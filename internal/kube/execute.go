@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // worker carries a plan out.
@@ -173,6 +175,10 @@ func (w *worker) apply() {
 
 func (w *worker) applyItem(it *item) {
 	answer, code, taken, err := w.s.Client.apply(w.hand, it.resource, it.id, it.body, false)
+	for patience := time.Now().Add(accountLimit); noAccountYet(err) && time.Now().Before(patience) && !w.stopped(); {
+		time.Sleep(100 * time.Millisecond)
+		answer, code, taken, err = w.s.Client.apply(w.hand, it.resource, it.id, it.body, false)
+	}
 	if err != nil {
 		w.finish(it, Failed, "", applyError(err, it.id.GroupKind()))
 		return
@@ -184,6 +190,15 @@ func (w *worker) applyItem(it *item) {
 	entry.Applied, entry.Fields = it.digest, after.Fields
 	w.mu.Unlock()
 	w.finish(it, outcome(it, code, after, false), taken, nil)
+}
+
+// accountLimit is how long a pod waits for the service account "default", which a controller
+// makes in a new namespace.
+const accountLimit = 10 * time.Second
+
+func noAccountYet(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "error looking up service account") &&
+		strings.Contains(err.Error(), `serviceaccount "default" not found`)
 }
 
 // outcome tells a change from an apply that the server found to change nothing. Under a dry run

@@ -32,7 +32,6 @@ type item struct {
 	apply    bool   // it has to be sent
 	late     bool   // its kind comes with a CRD of this run
 	done     *Result
-	gone     bool // found deleted or never made: nothing to wait for
 }
 
 // removal is one entry whose object nobody wants any more.

@@ -1,0 +1,86 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+func conflictError(managers ...string) error {
+	status := metav1.Status{Status: metav1.StatusFailure, Code: 409, Reason: metav1.StatusReasonConflict, Details: &metav1.StatusDetails{}}
+	for i, manager := range managers {
+		status.Details.Causes = append(status.Details.Causes, metav1.StatusCause{
+			Type: metav1.CauseTypeFieldManagerConflict, Field: fmt.Sprintf(".spec.f%d", i),
+			Message: fmt.Sprintf("conflict with %q with subresource \"scale\" using apps/v1", manager)})
+	}
+	return &apierrors.StatusError{ErrStatus: status}
+}
+
+func TestConflicts(t *testing.T) {
+	for _, one := range []struct {
+		managers []string
+		byHand   bool
+		want     string
+	}{
+		{[]string{"kubectl-edit"}, true, ".spec.f0 of kubectl-edit"},
+		{[]string{"kubectl", "before-first-apply"}, true, ".spec.f0 of kubectl; .spec.f1 of before-first-apply"},
+		{[]string{"helm", "kubectl", "helm"}, false, ".spec.f0, .spec.f2 of helm; .spec.f1 of kubectl"},
+		{[]string{"kube-controller-manager"}, false, ".spec.f0 of kube-controller-manager"},
+	} {
+		found := conflictsIn(conflictError(one.managers...))
+		if byHand(found) != one.byHand || describeConflicts(found) != one.want {
+			t.Errorf("%v: by hand %v, %s", one.managers, byHand(found), describeConflicts(found))
+		}
+	}
+	precondition := apierrors.NewConflict(schema.GroupResource{Resource: "configmaps"}, "a", errors.New("the object has been modified"))
+	for _, err := range []error{nil, precondition, errors.New("other")} {
+		if found := conflictsIn(err); found != nil {
+			t.Errorf("%v: %v", err, found)
+		}
+	}
+}
+
+func TestApplyErrors(t *testing.T) {
+	invalid := func(message string) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid, Message: message,
+			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Field: "data.password", Message: "Invalid value: hunter2"}}}}}
+	}
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "a", errors.New("no"))
+	for _, one := range []struct {
+		err        error
+		kind       GroupKind
+		code, says string
+	}{
+		{conflictError("helm"), GroupKind{"apps", "Deployment"}, "conflict", ".spec.f0 of helm"},
+		{invalid("spec.selector: field is immutable"), GroupKind{"apps", "Deployment"}, "immutable", "immutable"},
+		{invalid("spec.x: Required value"), GroupKind{"apps", "Deployment"}, "invalid", "Required value"},
+		{invalid("data: Invalid value: hunter2"), secretKind, "invalid", "field data.password"},
+		{forbidden, secretKind, "forbidden", "forbidden"},
+		{apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "a"), secretKind, "no-namespace", "not found"},
+		{&apierrors.StatusError{ErrStatus: metav1.Status{Code: 413, Message: "too large"}}, GroupKind{"", "ConfigMap"}, "too-large", "too large"},
+		{&url.Error{Op: "Patch", URL: "https://api", Err: errors.New("connection refused")}, GroupKind{"", "ConfigMap"}, "unreachable", "refused"},
+		{fmt.Errorf("stopped: %w", context.Canceled), GroupKind{"", "ConfigMap"}, "failed", "stopped"},
+	} {
+		err := applyError(one.err, one.kind)
+		code, _ := Explain(err)
+		if code != one.code || !strings.Contains(err.Error(), one.says) {
+			t.Errorf("%v of %v: %s: %v", one.err, one.kind, code, err)
+		}
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("a value in a message: %v", err)
+		}
+	}
+	if code, _ := Explain(&RefusedError{Code: "stale"}); code != "stale" {
+		t.Error(code)
+	}
+	if code, _ := Explain(errors.New("other")); code != "failed" {
+		t.Error(code)
+	}
+}
