@@ -54,6 +54,9 @@
 // server are never asked. The credentials given by flags are offered to the hosts of the stream's
 // sources, and to those that --chart-host names.
 //
+// Values come from valuesFrom, in its order, and from values. ConfigMaps and Secrets of other namespaces
+// work as Flux users know them: the repository is the authority.
+//
 // # Uninstalling
 //
 // Uninstalled is only what the inventory, the ConfigMap sluice-helm-reconcile-NAME, holds for a source

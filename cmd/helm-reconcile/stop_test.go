@@ -126,6 +126,9 @@ func (s *stand) remembered() {
 	if entries, _ := inventory.At("data", "entries").(string); !strings.Contains(entries, `"name":"one"`) {
 		s.t.Errorf("the inventory lacks the release: %s", entries)
 	}
+	if sources, _ := inventory.At("data", "sources").(string); !strings.Contains(sources, "2026-11-20T12:00:00Z") {
+		s.t.Errorf("the inventory lacks the fetch: %s", sources)
+	}
 }
 
 func (s *stand) exitCode(err error) int {

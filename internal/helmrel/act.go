@@ -102,17 +102,26 @@ func (it *item) entryDiffers() bool {
 	return it.entry == nil || it.entry.Source != want.Source || !maps.Equal(it.entry.Extra, want.Extra)
 }
 
-// writeAhead puts into the inventory what is about to be made, before it is.
-func (p *plan) writeAhead() {
+// writeAhead puts into the inventory what is about to be made, before it is, and by which fetch: what
+// was fetched earlier is stale from now on, even if this run dies half-way.
+func (p *plan) writeAhead(r *Run) {
 	for _, it := range p.items {
 		if it.result == nil || it.settled() {
 			p.inventory.Entries[entryID(it.release)] = it.wantedEntry()
 		}
 	}
+	for _, f := range r.From {
+		state, known := p.inventory.Sources[f.Name]
+		if f.State.Fetched.After(state.Fetched) && (known || f.State.Manifests > 0) {
+			state.Fetched = f.State.Fetched
+			p.inventory.Sources[f.Name] = state
+		}
+	}
 }
 
-// settle takes out of the inventory what was seen gone, and notes how far the sources are.
-func (p *plan) settle(r *Run, whole bool) {
+// settle takes out of the inventory what was seen gone, and, where all was done, notes what the
+// sources brought.
+func (p *plan) settle(r *Run, all bool) {
 	for _, id := range p.forget {
 		delete(p.inventory.Entries, id)
 	}
@@ -121,18 +130,12 @@ func (p *plan) settle(r *Run, whole bool) {
 			delete(p.inventory.Entries, u.entry.ID)
 		}
 	}
-	if !whole {
+	if !all {
 		return
 	}
 	maps.Copy(p.inventory.Sources, p.states)
-	for _, f := range r.From {
-		if state, known := p.inventory.Sources[f.Name]; known && f.State.Fetched.After(state.Fetched) {
-			state.Fetched = f.State.Fetched // there is a write anyway
-			p.inventory.Sources[f.Name] = state
-		}
-	}
 	for _, source := range r.Dropped {
-		if len(p.inventory.Held(source)) == 0 && !slices.ContainsFunc(r.From, func(f From) bool { return f.Name == source }) {
+		if len(p.inventory.Held(source)) == 0 {
 			delete(p.inventory.Sources, source)
 		}
 	}

@@ -145,7 +145,7 @@ func (r *Run) write(ctx context.Context) error {
 		p.reportAll(r)
 		return nil
 	}
-	p.writeAhead()
+	p.writeAhead(r)
 	if err := r.Store.Save(ctx, p.inventory); err != nil {
 		return err
 	}
