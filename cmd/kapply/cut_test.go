@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
@@ -58,28 +57,20 @@ type cutStream struct {
 	may   map[int][]string
 }
 
-// Every byte, in process, against an API server that counts DELETEs.
+// Every byte, in process, against an API server that counts DELETEs. One cut at a time: the flag
+// library keeps state of the process.
 func TestSafety01CutAtEveryByte(t *testing.T) {
 	t.Parallel()
 	for name, cut := range twoSources() {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var group errgroup.Group
-			group.SetLimit(4)
 			for at := range len(cut.whole) + 1 {
-				group.Go(func() error {
-					deleted, code := pruneInProcess(cut.whole[:at])
-					if want := cut.may[at]; !slices.Equal(deleted, want) {
-						return fmt.Errorf("cut at byte %d: deleted %v, want %v", at, deleted, want)
-					}
-					if good := cut.may[at] != nil; good != (code == 0) || !good && code != stage.CodeRefused && code != stage.CodeUsage {
-						return fmt.Errorf("cut at byte %d: exit code %d", at, code)
-					}
-					return nil
-				})
-			}
-			if err := group.Wait(); err != nil {
-				t.Error(err)
+				deleted, code := pruneInProcess(cut.whole[:at])
+				if want := cut.may[at]; !slices.Equal(deleted, want) {
+					t.Fatalf("cut at byte %d: deleted %v, want %v", at, deleted, want)
+				}
+				if good := cut.may[at] != nil; good != (code == 0) || !good && code != stage.CodeRefused && code != stage.CodeUsage {
+					t.Fatalf("cut at byte %d: exit code %d", at, code)
+				}
 			}
 		})
 	}
@@ -89,11 +80,10 @@ func TestSafety01CutAtEveryByte(t *testing.T) {
 // source a, b1 and gone-b of source b.
 func pruneInProcess(input []byte) (deleted []string, code int) {
 	server := &countingServer{}
-	local := *app
-	local.Run = run(func(kube.Target, string) (*kube.Config, error) {
+	local := newApp(func(kube.Target, string) (*kube.Config, error) {
 		return &kube.Config{REST: &rest.Config{Host: "http://api", Transport: server, QPS: -1}, Namespace: "ns"}, nil
 	})
-	code = stage.Exec(context.Background(), &local, stage.Env{
+	code = stage.Exec(context.Background(), local, stage.Env{
 		Args: []string{"--prune"}, Stdin: bytes.NewReader(input), Stdout: io.Discard, Stderr: io.Discard,
 		Now: func() time.Time { return script.Noon }, Getenv: func(string) string { return "" }, Version: script.Version,
 	})

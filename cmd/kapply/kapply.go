@@ -61,14 +61,7 @@ func readOptions(c *cli.Context) (options, error) {
 	return o, nil
 }
 
-// run is the stage on the cluster that load finds.
-func run(load func(kube.Target, string) (*kube.Config, error)) func(context.Context, *stage.IO, *cli.Context) error {
-	return func(ctx context.Context, s *stage.IO, c *cli.Context) error {
-		return runOn(ctx, s, c, load)
-	}
-}
-
-func runOn(ctx context.Context, s *stage.IO, c *cli.Context, load func(kube.Target, string) (*kube.Config, error)) error {
+func run(ctx context.Context, s *stage.IO, c *cli.Context, load func(kube.Target, string) (*kube.Config, error)) error {
 	o, err := readOptions(c)
 	if err != nil {
 		return err

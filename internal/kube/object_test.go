@@ -50,7 +50,7 @@ func TestEncodeSendsTheManifestAndNoMore(t *testing.T) {
 	if strings.Contains(string(cluster), "namespace") {
 		t.Errorf("a cluster-scoped object with a namespace: %s", cluster)
 	}
-	if digest(body) == digest(cluster) || digest(body) != digest(body) || digest([]byte("a"), []byte("b")) == digest([]byte("ab")) {
+	if digest(body) == digest(cluster) || digest([]byte("a"), []byte("b")) == digest([]byte("ab")) {
 		t.Error("digests do not tell bodies apart")
 	}
 }
