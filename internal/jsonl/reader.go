@@ -31,6 +31,7 @@ type Line struct {
 type head struct {
 	Type       Type             `json:"type"`
 	Stage      string           `json:"stage"`
+	Version    string           `json:"version"`
 	V          *int             `json:"v"`
 	Started    json.RawMessage  `json:"started"`
 	Source     string           `json:"source"`

@@ -24,6 +24,7 @@ type Tally struct {
 	failed  []string       // stages that ended ok:false
 	missing []string       // stages that ended complete:false without naming sources
 	began   time.Time      // of the last begin
+	tool    string         // stage and version of the last begin
 	order   []string       // sources in the order in which they were met
 	sources map[string]*sourceTally
 	planned int
@@ -32,6 +33,7 @@ type Tally struct {
 // sourceTally is what was seen of one source.
 type sourceTally struct {
 	record     *Source
+	tool       string
 	others     []string // further revisions it stands at
 	fetched    time.Time
 	manifests  int
@@ -135,6 +137,39 @@ func (t *Tally) Incomplete() (complete bool, sources []string) {
 // UpstreamFailed are the stages that ended ok:false, in the order of their ends.
 func (t *Tally) UpstreamFailed() []string { return t.failed }
 
+// State is what a stream says of one source.
+type State struct {
+	// Source is its record; where that is missing it holds the name alone.
+	Source Source
+	// Fetched is the time at which the stage that wrote the record began, Tool that stage's name
+	// and version; zero where the stream does not tell.
+	Fetched time.Time
+	Tool    string
+	// Manifests is how many manifest records of it are here.
+	Manifests int
+	// NotWhole says why the source is not whole, as [Tally.Whole] does; nil where it is.
+	NotWhole error
+}
+
+// States are the sources of which the stream has a record or manifests, in the order in which
+// they were met.
+func (t *Tally) States() []State {
+	var states []State
+	for _, name := range t.order {
+		s := t.sources[name]
+		if s.record == nil && s.manifests == 0 {
+			continue // an end alone tells of it
+		}
+		state := State{Source: Source{Type: TypeSource, Name: name}, Fetched: s.fetched, Tool: s.tool,
+			Manifests: s.manifests, NotWhole: t.Whole(name)}
+		if s.record != nil {
+			state.Source = *s.record
+		}
+		states = append(states, state)
+	}
+	return states
+}
+
 // Sources are the source records of the stream, in their order, each name once.
 func (t *Tally) Sources() []Source {
 	var records []Source
@@ -198,7 +233,7 @@ func (t *Tally) begin(line *Line) {
 		t.stages = append(t.stages, line.head.Stage)
 	}
 	t.open[line.head.Stage]++
-	t.began = time.Time{}
+	t.began, t.tool = time.Time{}, line.head.Stage+" "+line.head.Version
 	if err := json.Unmarshal(line.head.Started, &t.began); err != nil {
 		t.bad = append(t.bad, fmt.Errorf("line %d: %s began at no time: %w", line.N, line.head.Stage, err))
 	}
@@ -235,7 +270,7 @@ func (t *Tally) addSource(line *Line) {
 	s := t.source(record.Name)
 	switch {
 	case s.record == nil:
-		s.record, s.fetched = &record, t.began
+		s.record, s.fetched, s.tool = &record, t.began, t.tool
 	case s.record.Revision != record.Revision:
 		s.others = append(s.others, record.Revision)
 	}
