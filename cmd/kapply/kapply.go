@@ -66,7 +66,7 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context, load func(kube.Target
 	if err != nil {
 		return err
 	}
-	in := &input{s: s, tools: map[string]string{}, counts: map[string]int{}}
+	in := &input{s: s}
 	if err := s.Read(in.take); err != nil {
 		return err
 	}
@@ -158,10 +158,6 @@ type input struct {
 	manifests []manifest
 	objects   []*kube.Object // those of the manifests that can be applied
 	index     []int          // of each object, the index of its manifest
-	counts    map[string]int // manifests by source
-	names     []string       // sources in their order
-	tool      string         // version of the stage that began last
-	tools     map[string]string
 }
 
 // manifest is what is kept of a manifest record.
@@ -175,28 +171,10 @@ type manifest struct {
 
 // take keeps what is needed of a line. Every line is passed on.
 func (in *input) take(line *jsonl.Line) (pass bool, err error) {
-	switch line.Type {
-	case jsonl.TypeBegin:
-		var begin jsonl.Begin
-		if err := line.Decode(&begin); err == nil {
-			in.tool = begin.Stage + " " + begin.Version
-		}
-	case jsonl.TypeSource:
-		var source jsonl.Source
-		if err := line.Decode(&source); err == nil {
-			in.tools[source.Name] = in.tool
-			in.name(source.Name)
-		}
-	case jsonl.TypeManifest:
+	if line.Type == jsonl.TypeManifest {
 		in.takeManifest(line)
 	}
 	return true, nil
-}
-
-func (in *input) name(source string) {
-	if !slices.Contains(in.names, source) {
-		in.names = append(in.names, source)
-	}
 }
 
 func (in *input) takeManifest(line *jsonl.Line) {
@@ -205,8 +183,6 @@ func (in *input) takeManifest(line *jsonl.Line) {
 		in.manifests = append(in.manifests, manifest{err: err})
 		return
 	}
-	in.name(record.Source)
-	in.counts[record.Source]++
 	m := manifest{place: record.Place, label: record.ID}
 	sum, err := jsonl.Sum(record.Object)
 	m.transformed = err == nil && sum != record.Sum
@@ -223,27 +199,23 @@ func (in *input) takeManifest(line *jsonl.Line) {
 
 // sources are the sources of the stream, each with the word on whether all of it is here.
 func (in *input) sources(o options) []kube.Source {
-	tally := in.s.Tally()
-	records := map[string]jsonl.Source{}
-	for _, record := range tally.Sources() {
-		records[record.Name] = record
-	}
 	var skips []string
 	for _, kind := range o.skip {
 		skips = append(skips, kind.String())
 	}
 	slices.Sort(skips)
 	var sources []kube.Source
-	for _, name := range in.names {
-		record := records[name]
-		err := tally.Whole(name)
-		if err != nil && o.assumeWhole {
-			in.s.Warn("--assume-whole takes what is here for all: %v", err)
+	for _, state := range in.s.Tally().States() {
+		if state.NotWhole != nil && o.assumeWhole {
+			in.s.Warn("--assume-whole takes what is here for all: %v", state.NotWhole)
 		}
-		sources = append(sources, kube.Source{Name: name, Whole: err == nil || o.assumeWhole, State: kube.SourceState{
-			Fetched: tally.Fetched(name), Revision: record.Revision, Paths: record.Paths,
-			Tool: in.tools[name], Skips: skips, Manifests: in.counts[name],
-		}})
+		sources = append(sources, kube.Source{
+			Name: state.Source.Name, Whole: state.NotWhole == nil || o.assumeWhole,
+			State: kube.SourceState{
+				Fetched: state.Fetched, Revision: state.Source.Revision, Paths: state.Source.Paths,
+				Tool: state.Tool, Skips: skips, Manifests: state.Manifests,
+			},
+		})
 	}
 	return sources
 }
