@@ -68,7 +68,7 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 		return err
 	}
 	helmrel.Quiet()
-	in := &input{s: s, tools: map[string]string{}, counts: map[string]int{}}
+	in := &input{s: s, counts: map[string]int{}}
 	if err := s.Read(in.take); err != nil {
 		return err
 	}
@@ -145,7 +145,11 @@ func sources(ctx context.Context, s *stage.IO, o options, cluster *helmrel.Clust
 		Guard:  &helmrel.Guard{InsecureHosts: o.insecureHosts, Forbidden: cluster.Addresses(ctx)},
 		Mirror: o.mirror, Auth: o.auth, TrustedHosts: o.chartHosts, Rewrites: rewrites,
 	}
-	for _, source := range s.Tally().Sources() {
+	for _, state := range s.Tally().States() {
+		source := state.Source
+		if source.URL == "" {
+			continue // its record is missing
+		}
 		charts.TrustedHosts = append(charts.TrustedHosts, helmrel.HostOf(source.URL))
 		charts.Present = append(charts.Present, helmrel.Present{URL: source.URL, Branch: source.Branch, Revision: source.Revision, Store: source.Store})
 	}

@@ -16,10 +16,7 @@ import (
 type input struct {
 	s        *stage.IO
 	releases []release
-	names    []string       // sources in their order
 	counts   map[string]int // HelmReleases by source
-	tool     string         // the stage that began last, and its version
-	tools    map[string]string
 }
 
 // release is a HelmRelease record.
@@ -34,28 +31,10 @@ type release struct {
 
 // take keeps what is needed of a line. Every line is passed on.
 func (in *input) take(line *jsonl.Line) (pass bool, err error) {
-	switch line.Type {
-	case jsonl.TypeBegin:
-		var begin jsonl.Begin
-		if err := line.Decode(&begin); err == nil {
-			in.tool = begin.Stage + " " + begin.Version
-		}
-	case jsonl.TypeSource:
-		var source jsonl.Source
-		if err := line.Decode(&source); err == nil {
-			in.tools[source.Name] = in.tool
-			in.name(source.Name)
-		}
-	case jsonl.TypeManifest:
+	if line.Type == jsonl.TypeManifest {
 		in.takeManifest(line)
 	}
 	return true, nil
-}
-
-func (in *input) name(source string) {
-	if !slices.Contains(in.names, source) {
-		in.names = append(in.names, source)
-	}
 }
 
 func (in *input) takeManifest(line *jsonl.Line) {
@@ -63,7 +42,6 @@ func (in *input) takeManifest(line *jsonl.Line) {
 	if err := line.Decode(&record); err != nil {
 		return // kapply says so; the tally does not count its source whole
 	}
-	in.name(record.Source)
 	var kind struct {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
@@ -123,21 +101,14 @@ func (in *input) wanted(defaultNamespace string) []helmrel.Wanted {
 
 // from are the sources of the stream, each with the word on whether all of it is here.
 func (in *input) from(o options) []helmrel.From {
-	tally := in.s.Tally()
-	records := map[string]jsonl.Source{}
-	for _, record := range tally.Sources() {
-		records[record.Name] = record
-	}
 	var all []helmrel.From
-	for _, name := range in.names {
-		record := records[name]
-		err := tally.Whole(name)
-		if err != nil && o.assumeWhole {
-			in.s.Warn("--assume-whole takes what is here for all: %v", err)
+	for _, state := range in.s.Tally().States() {
+		source := state.Source
+		if state.NotWhole != nil && o.assumeWhole {
+			in.s.Warn("--assume-whole takes what is here for all: %v", state.NotWhole)
 		}
-		all = append(all, helmrel.From{Name: name, Whole: err == nil || o.assumeWhole, State: kube.SourceState{
-			Fetched: tally.Fetched(name), Revision: record.Revision, Paths: record.Paths,
-			Tool: in.tools[name], Manifests: in.counts[name],
+		all = append(all, helmrel.From{Name: source.Name, Whole: state.NotWhole == nil || o.assumeWhole, State: kube.SourceState{
+			Fetched: state.Fetched, Revision: source.Revision, Paths: source.Paths, Tool: state.Tool, Manifests: in.counts[source.Name],
 		}})
 	}
 	return all
