@@ -3,11 +3,33 @@
 //
 // A HelmRelease is of helm.fluxcd.io/v1; flux.weave.works/v1beta1, which has the same body, is read too.
 //
-// The work of a run is cut in two. [Plan] decides by reading: one metadata-only list of the release
-// records tells for every release at once whether the cluster already has what is wanted, because each
-// revision that was made here carries a label with its own number and a digest of chart, values and
-// options. [Cluster.Do] then takes one decided step through Helm. A release that is as wanted costs
-// no request of its own, no rendering and no revision.
+// The way through it:
 //
-// Helm itself is behind helm.go and helmchart.go; no exported name mentions one of its types.
+//	h, unknown, err := helmrel.Parse(object)
+//	cluster, err := helmrel.NewCluster(config)
+//	run := helmrel.Run{Cluster: cluster, Sources: …, Wanted: …, Report: …}
+//	err = run.Do(ctx)
+//
+// # A run
+//
+// A run decides by reading, see [Decide]: one metadata-only list of the release records tells for every
+// release at once whether the cluster already has what is wanted, because each revision that was made
+// here carries a label with its own number and a [Digest] of chart, values and options. A release that
+// is as wanted costs no request of its own, no rendering and no revision; a run in which nothing
+// differs writes nothing.
+//
+// Before the first write the run takes the lease of its inventory, decides anew, and writes the
+// inventory ahead. The inventory is the only ground to uninstall a release: it holds each with its
+// HelmRelease and its source, and shrinks when a release was seen gone. Labels on the release records
+// say whose a release is; they can keep a run from changing it, and are no reason to remove it.
+//
+// # Charts
+//
+// A [Chart] is made of files in memory, from a commit's objects ([FromFolder]) or an archive
+// ([FromArchive]). The same files give the same digest, whatever their order.
+//
+// # Helm
+//
+// Helm is behind helm.go, helmdo.go, helmchart.go and repository.go; no exported name mentions one of
+// its types. What it logs is dropped, for some of it holds values; [Quiet] silences the rest.
 package helmrel
