@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -100,58 +101,80 @@ func TestSafety06ObjectWithFinalizerStaysInTheInventory(t *testing.T) {
 	}
 }
 
+// Killed at every request in turn, kapply is then asked for the same again, or to go back to
+// what was there before. Neither may leave an orphan or take an old state for the new one.
 func TestSafety07KilledAtEveryRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	var mu sync.Mutex
-	left, kill := 0, func() {}
-	w.through(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
-		mu.Lock()
-		defer mu.Unlock()
-		left--
-		switch {
-		case left < 0:
-			// What a dead process had sent still arrives; what it had not, never does.
-			<-r.Context().Done()
-		case left == 0:
-			next.ServeHTTP(discard{http.Header{}}, r)
-			kill()
-		default:
-			next.ServeHTTP(rw, r)
+	killer := &killer{}
+	w.through(killer.handle)
+	minute := 0
+	state := func(name string) []byte {
+		minute++
+		return stream(fetched{name: "config", revision: fmt.Sprintf("%040x", name), at: script.Noon.Add(time.Duration(minute) * time.Minute),
+			yaml: append(configMaps(name), configMap("changed", name))})
+	}
+	check := func(request int, name string) {
+		t.Helper()
+		if got, want := w.inventory(), []string{"ConfigMap/" + name, "ConfigMap/changed"}; !slices.Equal(got, want) {
+			t.Fatalf("killed at request %d, then %s: the inventory holds %v, want %v", request, name, got, want)
 		}
-	})
-	for request := 1; ; request++ {
-		if request > 60 {
-			t.Fatal("the run does not end")
+		if got, want := w.configMapsThere(), []string{name, "changed"}; !slices.Equal(got, want) {
+			t.Fatalf("killed at request %d, then %s: the cluster holds %v, want %v", request, name, got, want)
 		}
-		revision := fmt.Sprintf("%040d", request)
-		at := script.Noon.Add(time.Duration(request) * time.Minute)
-		kept, changed := fmt.Sprintf("new-%d", request), configMap("changed", revision)
-		want := stream(fetched{name: "config", revision: revision, at: at, yaml: append(configMaps(kept), changed)})
-		mu.Lock()
-		command := w.command(want, "--prune", "--concurrency", "1")
-		left, kill = request, func() { command.Process.Kill() }
-		mu.Unlock()
-		killed := command.Run() != nil
-		mu.Lock()
-		left = 1 << 30
-		mu.Unlock()
-		w.expireLease()
-		w.mustRun(0, want, "--prune")
-		if got, want := w.inventory(), []string{"ConfigMap/changed", "ConfigMap/" + kept}; !slices.Equal(got, want) {
-			t.Fatalf("killed at request %d: the inventory holds %v, want %v", request, got, want)
+		if value := w.cluster.Must(t, "GET", w.path("configmaps", "changed"), "").At("data", "key0"); value != name {
+			t.Fatalf("killed at request %d, then %s: the object is at %v", request, name, value)
 		}
-		if got := w.configMapsThere(); !slices.Equal(got, []string{"changed", kept}) {
-			t.Fatalf("killed at request %d: the cluster holds %v", request, got)
+	}
+	for request := 1; request < 60; request++ {
+		ended := true
+		for _, then := range []string{"after", "before"} {
+			w.mustRun(0, state("before"), "--prune")
+			check(request, "before")
+			command := w.command(state("after"), "--prune", "--concurrency", "1")
+			killer.arm(request, command)
+			ended = command.Run() == nil && ended
+			killer.disarm()
+			w.expireLease()
+			w.mustRun(0, state(then), "--prune")
+			check(request, then)
 		}
-		value := w.cluster.Must(t, "GET", w.path("configmaps", "changed"), "").At("data", "key0")
-		if value != revision {
-			t.Fatalf("killed at request %d: the object is at %v", request, value)
-		}
-		if !killed {
+		if ended {
 			t.Logf("a run makes %d requests", request-1)
 			return
 		}
+	}
+	t.Fatal("the run does not end")
+}
+
+// killer kills a process when its n-th request has reached the API server and before the
+// answer comes back. What the process sends after that gets nowhere.
+type killer struct {
+	mu      sync.Mutex
+	left    int // requests until the kill; none armed when it is huge
+	command *exec.Cmd
+}
+
+func (k *killer) arm(request int, command *exec.Cmd) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.left, k.command = request, command
+}
+
+func (k *killer) disarm() { k.arm(1<<30, nil) }
+
+func (k *killer) handle(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.left--
+	switch {
+	case k.left < 0 && k.command != nil:
+		<-r.Context().Done()
+	case k.left == 0 && k.command != nil:
+		next.ServeHTTP(discard{http.Header{}}, r)
+		k.command.Process.Kill()
+	default:
+		next.ServeHTTP(rw, r)
 	}
 }
 

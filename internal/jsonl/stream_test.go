@@ -308,16 +308,22 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
-func TestFetched(t *testing.T) {
-	tally, _, err := read(t, strings.NewReader(wrap("scan-tags", fetch(t, noon, "r1", "a")+fetch(t, noon.Add(time.Hour), "r1", "b"), fine)))
+func TestStates(t *testing.T) {
+	a, b := fetch(t, noon, "r1", "a"), fetch(t, noon.Add(time.Hour), "r1", "b")
+	b = strings.Replace(b, lineOf(b, 1), "", 1) // without its source record
+	tally, _, err := read(t, strings.NewReader(wrap("scan-tags", a+b, fine)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !tally.Fetched("a").Equal(noon) || !tally.Fetched("b").Equal(noon.Add(time.Hour)) || !tally.Fetched("c").IsZero() {
-		t.Errorf("fetched at %v and %v", tally.Fetched("a"), tally.Fetched("b"))
+	states := tally.States()
+	if len(states) != 2 {
+		t.Fatalf("%d sources, want 2", len(states))
 	}
-	if got := tally.Sources(); len(got) != 2 || got[0].Name != "a" || got[1].Store != "/store" {
-		t.Errorf("sources: %v", got)
+	if got := states[0]; got.Source.Store != "/store" || !got.Fetched.Equal(noon) || got.Tool != "git-fetch test" || got.Manifests != 3 || got.NotWhole != nil {
+		t.Errorf("a: %+v", got)
+	}
+	if got := states[1]; got.Source.Name != "b" || !got.Fetched.IsZero() || got.Manifests != 3 || got.NotWhole == nil {
+		t.Errorf("b: %+v", got)
 	}
 }
 
@@ -404,8 +410,11 @@ func FuzzReader(f *testing.F) {
 		if tally.Truncated() != nil && tally.Whole("a") == nil {
 			t.Error("truncated, and whole")
 		}
-		if complete, _ := tally.Incomplete(); complete && len(tally.Sources()) > 0 && tally.Whole(tally.Sources()[0].Name) != nil {
-			t.Error("complete, and not whole")
+		complete, _ := tally.Incomplete()
+		for _, state := range tally.States() {
+			if complete && state.NotWhole != nil {
+				t.Error("complete, and not whole")
+			}
 		}
 	})
 }

@@ -170,26 +170,6 @@ func (t *Tally) States() []State {
 	return states
 }
 
-// Sources are the source records of the stream, in their order, each name once.
-func (t *Tally) Sources() []Source {
-	var records []Source
-	for _, name := range t.order {
-		if s := t.sources[name]; s.record != nil {
-			records = append(records, *s.record)
-		}
-	}
-	return records
-}
-
-// Fetched is the time at which the stage that wrote the source's record began; zero where the
-// stream does not tell.
-func (t *Tally) Fetched(source string) time.Time {
-	if s := t.sources[source]; s != nil {
-		return s.fetched
-	}
-	return time.Time{}
-}
-
 // Planned counts the manifests that a dry run upstream wrote: they stand in no commit.
 func (t *Tally) Planned() int { return t.planned }
 
