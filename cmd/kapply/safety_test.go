@@ -363,6 +363,45 @@ func TestSafety19TwoRunsAtOnce(t *testing.T) {
 	}
 }
 
+// Another run comes and goes between the look at the cluster and the lease.
+func TestSafety19PlanIsCheckedUnderTheLease(t *testing.T) {
+	t.Parallel()
+	slow := fetched{name: "config", at: script.Noon, yaml: configMaps("a", "b")}
+	same := slow
+	newer := fetched{name: "config", at: script.Noon.Add(time.Minute), revision: strings.Repeat("3", 40), yaml: configMaps("a", "c")}
+	for name, one := range map[string]struct {
+		quick fetched
+		code  int
+		there []string
+	}{
+		"with the same":        {same, 0, []string{"a", "b"}},
+		"with something newer": {newer, 4, []string{"a", "c"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			other := *w
+			var once sync.Once
+			w.through(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+				if strings.Contains(r.URL.Path, "/leases/") {
+					once.Do(func() { other.mustRun(0, stream(one.quick), "--prune") })
+				}
+				next.ServeHTTP(rw, r)
+			})
+			o := w.mustRun(one.code, stream(slow), "--prune")
+			if strings.Contains(o.stdout, `"action":"created"`) || strings.Contains(o.stdout, `"action":"pruned"`) {
+				t.Errorf("the slow run says that it changed something:\n%s", o.stdout)
+			}
+			if got := w.configMapsThere(); !slices.Equal(got, one.there) {
+				t.Errorf("the cluster holds %v, want %v", got, one.there)
+			}
+			if holder := w.holder(); holder != "" {
+				t.Errorf("the lease is left with %s", holder)
+			}
+		})
+	}
+}
+
 func TestSafety19HeldLeaseKeepsOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
