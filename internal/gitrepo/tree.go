@@ -182,11 +182,7 @@ func (s *Snapshot) walk(dir string, tree plumbing.Hash, depth int, add func(File
 			err = s.walk(name, e.hash, depth+1, add)
 		case e.mode == modeModule:
 		default:
-			f := s.file(name, e)
-			if f.Folder {
-				continue
-			}
-			err = add(f)
+			err = add(s.file(name, e))
 		}
 		if err != nil {
 			return err

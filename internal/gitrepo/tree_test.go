@@ -59,11 +59,18 @@ func TestSafety24TreeTricks(t *testing.T) {
 		"abs.yaml": "!leads out of the repository", "out.yaml": "!leads out of the repository", "dir/out2.yaml": "!leads out of the repository",
 		"dangling.yaml": "!leads nowhere", "loop.yaml": "!leads in a circle", "loop2.yaml": "!leads in a circle", "outside.yaml": "!leads out",
 		"dir/in.yaml": "top", "chain.yaml": "top", "through.yaml": "real", "dir/real.yaml": "real", "top.yaml": "top",
+		"folder": "/", "root": "/",
 	}
 	if len(files) != len(want) {
 		t.Errorf("got %s", paths(files))
 	}
 	for _, f := range files {
+		if f.Folder {
+			if want[f.Path] != "/" || !f.Symlink {
+				t.Errorf("%s: a link to a folder that leads to %q", f.Path, f.Link)
+			}
+			continue
+		}
 		text, err := fetch(t, r, "main").Read(f, 100)
 		if say, bad := strings.CutPrefix(want[f.Path], "!"); bad {
 			if err == nil || f.Fault == nil || !strings.Contains(f.Fault.Error(), say) {

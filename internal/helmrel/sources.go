@@ -193,6 +193,9 @@ func folderAt(snap *gitrepo.Snapshot, dir string) ([]File, error) {
 		if dir == "." {
 			name = e.Path
 		}
+		if e.Folder {
+			return nil, fmt.Errorf("%s is a symbolic link to a folder: the chart would be read by half", name)
+		}
 		data, err := snap.Read(e, maxChartFile)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

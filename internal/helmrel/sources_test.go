@@ -64,7 +64,8 @@ func TestChartFromGit(t *testing.T) {
 func TestChartFromGitFaults(t *testing.T) {
 	server := gitserver.Start(t)
 	repo := server.MustCreate("charts.git", inFolder("app", simple()))
-	if _, err := repo.Commit(gitserver.Change{Files: map[string]string{"nochart/x": "", "large/Chart.yaml": strings.Repeat("#", 6<<20)}}); err != nil {
+	if _, err := repo.Commit(gitserver.Change{Files: map[string]string{"nochart/x": "", "large/Chart.yaml": strings.Repeat("#", 6<<20),
+		"linked/Chart.yaml": "apiVersion: v2\nname: linked\nversion: 1.0.0\n"}, Links: map[string]string{"linked/templates": "../app/templates"}}); err != nil {
 		t.Fatal(err)
 	}
 	good := server.HTTP() + "/charts.git"
@@ -77,6 +78,7 @@ func TestChartFromGitFaults(t *testing.T) {
 		{ChartSource{Git: good, Ref: "main", Path: "../app"}, "leads out of the repository"},
 		{ChartSource{Git: good, Ref: "main", Path: "nochart"}, "not a chart"},
 		{ChartSource{Git: good, Ref: "main", Path: "large"}, "too large"},
+		{ChartSource{Git: good, Ref: "main", Path: "linked"}, "templates is a symbolic link to a folder"},
 		{ChartSource{Git: server.HTTP() + "/none.git", Path: "app"}, "no such repository"},
 		{ChartSource{Git: "file:///etc", Path: "app"}, "not supported"},
 		{ChartSource{Git: "/etc", Path: "app"}, "local path"},

@@ -82,13 +82,14 @@ func findCharts(snap *gitrepo.Snapshot, paths []string, files []gitrepo.File) (m
 	return manifest.FindCharts(names), nil
 }
 
-// wanted are the files that are read: manifests by their name, outside charts. A file whose name
+// wanted are the files that are read: manifests by their name, outside charts. Links to folders are
+// not entered: what they lead to is read where it stands. A file whose name
 // no repository may hold is among them whatever it is called, so that it becomes a fault.
 func wanted(snap *gitrepo.Snapshot, files []gitrepo.File, charts manifest.Charts) []manifest.File {
 	var list []manifest.File
 	for _, f := range files {
 		trick := f.Fault != nil && !f.Symlink
-		if !trick && (!manifest.IsManifest(f.Path) || charts.Hold(f.Path)) {
+		if f.Folder || !trick && (!manifest.IsManifest(f.Path) || charts.Hold(f.Path)) {
 			continue
 		}
 		list = append(list, manifest.File{Name: f.Path, Read: func() ([]byte, error) { return snap.Read(f, manifest.MaxFile) }})
