@@ -32,13 +32,14 @@ var table = []struct {
 	{"internal/source", []string{"internal/gitrepo", "internal/manifest"}, []string{"k8s.io/client-go", "helm.sh"}},
 	{"internal/registry", []string{"internal/imageref", "github.com/google/go-containerregistry", "golang.org/x/time/rate", "golang.org/x/sync"}, []string{"k8s.io", "helm.sh"}},
 	{"internal/kube", []string{"k8s.io/client-go", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "golang.org/x/sync", "github.com/fluxcd/cli-utils/pkg/kstatus"}, []string{"helm.sh", "k8s.io/client-go/kubernetes", "k8s.io/client-go/discovery"}},
+	{"internal/reconcile", []string{"internal/jsonl", "internal/stage", "internal/kube", "github.com/urfave/cli/v2"}, []string{"helm.sh"}},
 	{"internal/helmrel", []string{"internal/kube", "internal/gitrepo", "internal/manifest", "helm.sh/helm/v3", "k8s.io", "sigs.k8s.io/yaml", "github.com/Masterminds/semver/v3", "golang.org/x/sync"}, []string{module + "internal/registry", module + "internal/yamledit"}},
 	{"cmd/git-fetch", []string{"internal/jsonl", "internal/stage", "internal/gitrepo", "internal/source", "github.com/urfave/cli/v2", "sigs.k8s.io/yaml", "golang.org/x/sync"}, []string{"k8s.io/client-go", "helm.sh"}},
 	{"cmd/scan-tags", []string{"internal/jsonl", "internal/stage", "internal/imageref", "internal/manifest", "internal/policy", "internal/registry", "github.com/urfave/cli/v2", "golang.org/x/sync"}, []string{"k8s.io/client-go", "helm.sh", "github.com/go-git"}},
 	{"cmd/pick-tag", []string{"internal/jsonl", "internal/stage", "internal/imageref", "internal/policy", "github.com/urfave/cli/v2"}, []string{"k8s.io", "helm.sh", "github.com/go-git", "github.com/google/go-containerregistry"}},
 	{"cmd/bump-yaml", []string{"internal/jsonl", "internal/stage", "internal/gitrepo", "internal/source", "internal/imageref", "internal/manifest", "internal/yamledit", "github.com/urfave/cli/v2", "github.com/pmezard/go-difflib/difflib", "golang.org/x/sync"}, []string{"k8s.io/client-go", "helm.sh"}},
-	{"cmd/kapply", []string{"internal/jsonl", "internal/stage", "internal/kube", "github.com/urfave/cli/v2", "k8s.io/apimachinery"}, []string{"helm.sh", "k8s.io/client-go/kubernetes"}},
-	{"cmd/helm-reconcile", []string{"internal/jsonl", "internal/stage", "internal/kube", "internal/helmrel", "internal/gitrepo", "internal/manifest", "github.com/urfave/cli/v2", "k8s.io/apimachinery"}, []string{module + "internal/registry", module + "internal/yamledit"}},
+	{"cmd/kapply", []string{"internal/jsonl", "internal/stage", "internal/kube", "internal/reconcile", "github.com/urfave/cli/v2", "k8s.io/apimachinery"}, []string{"helm.sh", "k8s.io/client-go/kubernetes"}},
+	{"cmd/helm-reconcile", []string{"internal/jsonl", "internal/stage", "internal/kube", "internal/reconcile", "internal/helmrel", "internal/gitrepo", "internal/manifest", "github.com/urfave/cli/v2", "k8s.io/apimachinery"}, []string{module + "internal/registry", module + "internal/yamledit"}},
 }
 
 // listed is what go list tells of a package, without its tests.

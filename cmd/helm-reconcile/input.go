@@ -15,12 +15,12 @@ import (
 // input is what was read of the stream.
 type input struct {
 	s        *stage.IO
-	releases []release
+	releases []wish
 	counts   map[string]int // HelmReleases by source
 }
 
-// release is a HelmRelease record.
-type release struct {
+// wish is a HelmRelease record.
+type wish struct {
 	place  jsonl.Place
 	label  string // the record's id
 	object json.RawMessage
@@ -59,7 +59,7 @@ func (in *input) takeManifest(line *jsonl.Line) {
 		return
 	}
 	in.counts[record.Source]++
-	r := release{place: record.Place, label: record.ID, object: record.Object, id: id}
+	r := wish{place: record.Place, label: record.ID, object: record.Object, id: id}
 	if !helmrel.Is(kind.APIVersion, kind.Kind) {
 		r.fault = fmt.Errorf("apiVersion %s is not known: %s is", kind.APIVersion, helmrel.APIVersion)
 	} else {
@@ -68,7 +68,7 @@ func (in *input) takeManifest(line *jsonl.Line) {
 	in.releases = append(in.releases, r)
 }
 
-func (r *release) parse(s *stage.IO) {
+func (r *wish) parse(s *stage.IO) {
 	h, unknown, err := helmrel.Parse(r.object)
 	for _, field := range unknown {
 		s.Warn("%s:%d: %s has an unknown field %s, which is left out", r.place.File, r.place.Line, r.id, field)
@@ -99,17 +99,12 @@ func (in *input) wanted(defaultNamespace string) []helmrel.Wanted {
 	return all
 }
 
-// from are the sources of the stream, each with the word on whether all of it is here.
-func (in *input) from(o options) []helmrel.From {
-	var all []helmrel.From
-	for _, state := range in.s.Tally().States() {
-		source := state.Source
-		if state.NotWhole != nil && o.assumeWhole {
-			in.s.Warn("--assume-whole takes what is here for all: %v", state.NotWhole)
-		}
-		all = append(all, helmrel.From{Name: source.Name, Whole: state.NotWhole == nil || o.assumeWhole, State: kube.SourceState{
-			Fetched: state.Fetched, Revision: source.Revision, Paths: source.Paths, Tool: state.Tool, Manifests: in.counts[source.Name],
-		}})
+// from are the sources of the stream. What the inventory is to remember is how many HelmReleases
+// each brought.
+func (in *input) from(o options) ([]kube.Source, error) {
+	sources, err := o.Sources(in.s)
+	for i := range sources {
+		sources[i].State.Manifests = in.counts[sources[i].Name]
 	}
-	return all
+	return sources, err
 }

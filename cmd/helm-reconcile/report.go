@@ -1,11 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/sluice-gitops/sluice/internal/helmrel"
 	"github.com/sluice-gitops/sluice/internal/jsonl"
+	"github.com/sluice-gitops/sluice/internal/kube"
+	"github.com/sluice-gitops/sluice/internal/reconcile"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
@@ -21,7 +22,7 @@ type report struct {
 func (r *report) take(result helmrel.Result) {
 	record := jsonl.Release{
 		Source: result.Source, ID: r.label(result), Release: result.Release.Name, Namespace: result.Release.Namespace,
-		Action: jsonl.ReleaseAction(result.Action), DryRun: r.o.dryRun,
+		Action: jsonl.ReleaseAction(result.Action), DryRun: r.o.DryRun,
 		Chart: result.Chart, Version: result.Version, ChartRevision: result.ChartRevision, Revision: result.Revision,
 		Message: strings.Join(append(words(result.Message), result.Notes...), "; "),
 	}
@@ -73,60 +74,12 @@ func (r *report) voice(result helmrel.Result, record jsonl.Release) {
 }
 
 // close says what was not uninstalled because not all of its source is here, and sums up.
-func (r *report) close(from []helmrel.From, err error) {
-	if r.o.prune {
-		r.holdBack(from)
-	}
-	var counts []string
-	changes := 0
+func (r *report) close(from []kube.Source, err error) {
+	speech.HoldBack(r.s, r.o.Options, from, r.held)
+	var counts []reconcile.Count
 	for _, action := range []helmrel.Action{helmrel.Installed, helmrel.Upgraded, helmrel.Unchanged, helmrel.RolledBack, helmrel.Uninstalled, helmrel.Blocked, helmrel.Failed} {
-		n := r.totals[action]
-		if n == 0 {
-			continue
-		}
-		r.s.Total(string(action), n)
-		counts = append(counts, fmt.Sprintf("%d %s", n, action))
-		if action == helmrel.Installed || action == helmrel.Upgraded || action == helmrel.Uninstalled {
-			changes += n
-		}
+		counts = append(counts, reconcile.Count{Action: string(action), N: r.totals[action],
+			Change: action == helmrel.Installed || action == helmrel.Upgraded || action == helmrel.Uninstalled})
 	}
-	if changes > 0 && r.o.exitCode {
-		r.s.PendingChanges()
-	}
-	if len(counts) == 0 && err == nil {
-		counts = []string{"nothing to do"}
-	}
-	if len(counts) > 0 {
-		prefix := ""
-		if r.o.dryRun {
-			prefix = "dry run: "
-		}
-		r.s.Infof("%s%s", prefix, strings.Join(counts, ", "))
-	}
-}
-
-func (r *report) holdBack(from []helmrel.From) {
-	if truncated := r.s.Tally().Truncated(); truncated != nil && len(from) == 0 {
-		r.s.HoldBack(jsonl.Error{Code: "not-whole", Message: fmt.Sprintf("nothing is uninstalled: %v", truncated),
-			Hint: "a stage before this one died: its own message says why"})
-	}
-	for _, f := range from {
-		if f.Whole {
-			continue
-		}
-		message := fmt.Sprintf("nothing of it is uninstalled: %v", r.s.Tally().Whole(f.Name))
-		if held := r.held[f.Name]; len(held) > 0 {
-			message += "; held back: " + list(held)
-		}
-		r.s.HoldBack(jsonl.Error{Code: "not-whole", Source: f.Name, Message: message,
-			Hint: "--assume-whole uninstalls all the same; a stage that filters on purpose wants no --prune"})
-	}
-}
-
-// list names up to ten.
-func list(names []string) string {
-	if len(names) > 10 {
-		return strings.Join(names[:10], ", ") + fmt.Sprintf(" and %d more", len(names)-10)
-	}
-	return strings.Join(names, ", ")
+	reconcile.SumUp(r.s, r.o.Options, counts, err != nil)
 }

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/kube"
+	"github.com/sluice-gitops/sluice/internal/reconcile"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
@@ -21,14 +20,13 @@ type report struct {
 	slots    []*kube.Result // by manifest
 	next     int            // the first manifest whose result is not written
 	pruned   []kube.Result
-	held     map[string][]kube.ID // by source
+	held     map[string][]string // by source
 	notReady []kube.Result
 	totals   map[kube.Action]int
-	failed   bool // the run as a whole
 }
 
 func newReport(s *stage.IO, o options, in *input) *report {
-	r := &report{s: s, o: o, in: in, slots: make([]*kube.Result, len(in.manifests)), held: map[string][]kube.ID{}, totals: map[kube.Action]int{}}
+	r := &report{s: s, o: o, in: in, slots: make([]*kube.Result, len(in.manifests)), held: map[string][]string{}, totals: map[kube.Action]int{}}
 	for i, m := range in.manifests {
 		if m.err != nil {
 			r.slots[i] = &kube.Result{ID: m.id, Source: m.place.Source, Action: kube.Failed,
@@ -72,7 +70,7 @@ func (r *report) write(result kube.Result, m manifest) {
 	record := jsonl.Apply{
 		Source: result.Source, ID: result.ID.String(), Group: result.ID.Group, Kind: result.ID.Kind,
 		Namespace: result.ID.Namespace, Name: result.ID.Name,
-		Action: jsonl.ApplyAction(result.Action), DryRun: r.o.dryRun, Transformed: m.transformed, Message: result.Message,
+		Action: jsonl.ApplyAction(result.Action), DryRun: r.o.DryRun, Transformed: m.transformed, Message: result.Message,
 	}
 	if m.err != nil {
 		record.ID = m.label
@@ -99,97 +97,40 @@ func (r *report) fail(result kube.Result, m manifest, id string) {
 }
 
 // close writes what is left when the run is over, and sums up.
-func (r *report) close(sources []kube.Source) {
+func (r *report) close(sources []kube.Source, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.flush(true)
 	for _, result := range r.pruned {
 		if result.Action == kube.Held {
-			r.held[result.Source] = append(r.held[result.Source], result.ID)
+			r.held[result.Source] = append(r.held[result.Source], result.ID.String())
 		}
 		r.write(result, manifest{})
 	}
 	for _, result := range r.notReady {
 		r.fail(result, r.in.manifests[r.in.index[result.Index]], result.ID.String())
 	}
-	r.holdBack(sources)
-	r.unknownDrops()
-	r.sumUp()
-}
-
-// holdBack says what was not deleted because not all of its source is here.
-func (r *report) holdBack(sources []kube.Source) {
-	if !r.o.prune {
-		return
-	}
-	if truncated := r.s.Tally().Truncated(); truncated != nil && len(sources) == 0 {
-		r.s.HoldBack(jsonl.Error{Code: "not-whole", Message: fmt.Sprintf("nothing is deleted: %v", truncated),
-			Hint: "a stage before this one died: its own message says why"})
-	}
-	for _, source := range sources {
-		if source.Whole {
-			continue
-		}
-		message := fmt.Sprintf("nothing of it is deleted: %v", r.s.Tally().Whole(source.Name))
-		if held := r.held[source.Name]; len(held) > 0 {
-			message += fmt.Sprintf("; held back: %s", list(held))
-		}
-		r.s.HoldBack(jsonl.Error{Code: "not-whole", Source: source.Name, Message: message,
-			Hint: "--assume-whole deletes all the same; a stage that filters on purpose wants no --prune"})
-	}
-}
-
-// unknownDrops warns of a --drop-source that dropped nothing: most likely a misspelt name.
-func (r *report) unknownDrops() {
-	for _, name := range r.o.drop {
-		if !r.failed && !slices.ContainsFunc(r.pruned, func(result kube.Result) bool { return result.Source == name }) {
-			r.s.Warn("--drop-source %s: the inventory holds nothing of it", name)
-		}
-	}
-}
-
-// list names up to ten objects.
-func list(ids []kube.ID) string {
-	var names []string
-	for i, id := range ids {
-		if i == 10 {
-			return strings.Join(names, ", ") + fmt.Sprintf(" and %d more", len(ids)-i)
-		}
-		names = append(names, id.String())
-	}
-	return strings.Join(names, ", ")
-}
-
-// sumUp writes the totals: into the end record, and in one line for people.
-func (r *report) sumUp() {
-	var words []string
-	changes := 0
-	for _, action := range []kube.Action{kube.Created, kube.Configured, kube.Unchanged, kube.Pruned, kube.Skipped, kube.Failed} {
-		n := r.totals[action]
-		if n == 0 {
-			continue
-		}
-		r.s.Total(string(action), n)
-		words = append(words, fmt.Sprintf("%d %s", n, action))
-		if action == kube.Created || action == kube.Configured || action == kube.Pruned {
-			changes += n
-		}
-	}
-	if changes > 0 && r.o.exitCode {
-		r.s.PendingChanges()
+	words.HoldBack(r.s, r.o.Options, sources, r.held)
+	if err == nil {
+		r.unknownDrops()
 	}
 	if transformed := r.transformed(); transformed > 0 {
 		r.s.Warn("%d objects are not as they stand in git: a stage before this one has changed them", transformed)
 	}
-	if len(words) == 0 && !r.failed {
-		words = []string{"nothing to do"}
+	var counts []reconcile.Count
+	for _, action := range []kube.Action{kube.Created, kube.Configured, kube.Unchanged, kube.Pruned, kube.Skipped, kube.Failed} {
+		counts = append(counts, reconcile.Count{Action: string(action), N: r.totals[action],
+			Change: action == kube.Created || action == kube.Configured || action == kube.Pruned})
 	}
-	if len(words) > 0 {
-		prefix := ""
-		if r.o.dryRun {
-			prefix = "dry run: "
+	reconcile.SumUp(r.s, r.o.Options, counts, err != nil)
+}
+
+// unknownDrops warns of a --drop-source that dropped nothing: most likely a misspelt name.
+func (r *report) unknownDrops() {
+	for _, name := range r.o.Drop {
+		if !slices.ContainsFunc(r.pruned, func(result kube.Result) bool { return result.Source == name }) {
+			r.s.Warn("--drop-source %s: the inventory holds nothing of it", name)
 		}
-		r.s.Infof("%s%s", prefix, strings.Join(words, ", "))
 	}
 }
 

@@ -54,10 +54,10 @@ func (p paper) decide(t *testing.T) (*Run, *plan) {
 		r.ready = append(r.ready, &prepared{chart: &Chart{}, digest: "d"})
 	}
 	for _, source := range p.whole {
-		r.From = append(r.From, From{Name: source, Whole: true})
+		r.From = append(r.From, kube.Source{Name: source, Whole: true})
 	}
 	for _, source := range p.cut {
-		r.From = append(r.From, From{Name: source})
+		r.From = append(r.From, kube.Source{Name: source})
 	}
 	if p.change != nil {
 		p.change(r)
@@ -197,7 +197,7 @@ func TestCheckSources(t *testing.T) {
 	} {
 		now := before
 		test.now(&now)
-		r := &Run{Prune: true, From: []From{{Name: "a", State: now, Whole: true}}}
+		r := &Run{Prune: true, From: []kube.Source{{Name: "a", State: now, Whole: true}}}
 		if test.change != nil {
 			test.change(r)
 		}
@@ -218,17 +218,17 @@ func TestDecideState(t *testing.T) {
 	before := kube.SourceState{Fetched: noon, Revision: "r", Manifests: 3}
 	for _, test := range []struct {
 		name  string
-		from  From
+		from  kube.Source
 		known bool
 		want  string // revision, manifests, minutes after noon; empty for nothing to note
 	}{
-		{"the same, later", From{Whole: true, State: kube.SourceState{Fetched: noon.Add(time.Minute), Revision: "r", Manifests: 3}}, true, ""},
-		{"a new revision", From{Whole: true, State: kube.SourceState{Fetched: noon.Add(time.Minute), Revision: "q", Manifests: 3}}, true, "q 3 1"},
-		{"a replay", From{Whole: true, State: kube.SourceState{Fetched: noon.Add(-time.Minute), Revision: "q", Manifests: 3}}, true, "q 3 0"},
-		{"not whole", From{State: kube.SourceState{Fetched: noon.Add(time.Minute), Revision: "q", Manifests: 1}}, true, ""},
-		{"new", From{Whole: true, State: kube.SourceState{Fetched: noon, Revision: "q", Manifests: 1}}, false, "q 1 0"},
-		{"new and not whole", From{State: kube.SourceState{Fetched: noon, Revision: "q", Manifests: 1}}, false, " 0 0"},
-		{"new without a HelmRelease", From{Whole: true, State: kube.SourceState{Fetched: noon, Revision: "q"}}, false, ""},
+		{"the same, later", kube.Source{Whole: true, State: kube.SourceState{Fetched: noon.Add(time.Minute), Revision: "r", Manifests: 3}}, true, ""},
+		{"a new revision", kube.Source{Whole: true, State: kube.SourceState{Fetched: noon.Add(time.Minute), Revision: "q", Manifests: 3}}, true, "q 3 1"},
+		{"a replay", kube.Source{Whole: true, State: kube.SourceState{Fetched: noon.Add(-time.Minute), Revision: "q", Manifests: 3}}, true, "q 3 0"},
+		{"not whole", kube.Source{State: kube.SourceState{Fetched: noon.Add(time.Minute), Revision: "q", Manifests: 1}}, true, ""},
+		{"new", kube.Source{Whole: true, State: kube.SourceState{Fetched: noon, Revision: "q", Manifests: 1}}, false, "q 1 0"},
+		{"new and not whole", kube.Source{State: kube.SourceState{Fetched: noon, Revision: "q", Manifests: 1}}, false, " 0 0"},
+		{"new without a HelmRelease", kube.Source{Whole: true, State: kube.SourceState{Fetched: noon, Revision: "q"}}, false, ""},
 	} {
 		test.from.Name = "a"
 		p := &plan{inventory: &kube.Inventory{Sources: map[string]kube.SourceState{}}, states: map[string]kube.SourceState{}}

@@ -24,7 +24,7 @@ type Run struct {
 	// Wanted are the HelmReleases, in the order in which results are reported.
 	Wanted []Wanted
 	// From are the sources that they come from, and others that hold none.
-	From []From
+	From []kube.Source
 	// Dropped names sources that are gone for good.
 	Dropped []string
 
@@ -59,16 +59,6 @@ type Wanted struct {
 	// Release is what it says; nil where Fault says why it cannot be read.
 	Release *HelmRelease
 	Fault   error
-}
-
-// From is one source.
-type From struct {
-	Name string
-	// State is what the inventory is to remember of it; Manifests counts its HelmReleases.
-	State kube.SourceState
-	// Whole says that all its manifests are here. The caller vouches for it: a release of a whole
-	// source that no HelmRelease asks for any more may be uninstalled.
-	Whole bool
 }
 
 // Action says what happened to a release, or under a dry run would.
@@ -241,5 +231,5 @@ func (o *inOrder) rest() {
 // released reports whether a source has let go of what it no longer wants: it is here and whole, or it
 // was dropped.
 func (r *Run) released(source string) bool {
-	return slices.Contains(r.Dropped, source) || slices.ContainsFunc(r.From, func(f From) bool { return f.Name == source && f.Whole })
+	return slices.Contains(r.Dropped, source) || slices.ContainsFunc(r.From, func(f kube.Source) bool { return f.Name == source && f.Whole })
 }

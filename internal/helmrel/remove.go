@@ -26,7 +26,7 @@ func (p *plan) decideRemovals(r *Run) {
 		entries = append(entries, p.inventory.Held(f.Name)...)
 	}
 	for _, source := range r.Dropped {
-		if !slices.ContainsFunc(r.From, func(f From) bool { return f.Name == source }) {
+		if !slices.ContainsFunc(r.From, func(f kube.Source) bool { return f.Name == source }) {
 			entries = append(entries, p.inventory.Held(source)...)
 		}
 	}

@@ -31,7 +31,7 @@ func (r *Run) checkSources(inv *kube.Inventory) error {
 
 // decideState notes a source's state where it says something new. That a quiet run came later than the
 // one before is not worth a write.
-func (p *plan) decideState(f From) {
+func (p *plan) decideState(f kube.Source) {
 	before, known := p.inventory.Sources[f.Name]
 	if !known && f.State.Manifests == 0 {
 		return // a source without a HelmRelease is no business of ours

@@ -1,0 +1,120 @@
+// Package reconcile is what the two programs that make a cluster match a stream share: their
+// flags, the sources of a stream and what may be deleted of them, and how a run ends.
+package reconcile
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sluice-gitops/sluice/internal/kube"
+	"github.com/sluice-gitops/sluice/internal/stage"
+)
+
+// Words are how a program speaks of what it does.
+type Words struct {
+	Things  string // what it makes: "objects"
+	Delete  string // how it removes them: "delete"
+	Deleted string // "deleted"
+}
+
+// Options are the flags of both programs.
+type Options struct {
+	Prune, DryRun, ExitCode         bool
+	AssumeWhole, AllowFewer, Replay bool
+	// Drop are sources whose things are deleted although they are not in the stream.
+	Drop      []string
+	Inventory string
+	// InventoryNamespace and DefaultNamespace are empty until Settle.
+	InventoryNamespace, DefaultNamespace string
+	Target                               kube.Target
+}
+
+// Flags are the flags that [ReadOptions] reads. How a dry run is made each program says itself.
+func (w Words) Flags(dryRun string) []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "prune", Usage: fmt.Sprintf("%s %s that are gone from a whole source", w.Delete, w.Things)},
+		&cli.BoolFlag{Name: "dry-run", Usage: dryRun},
+		&cli.BoolFlag{Name: "exit-code", Usage: "with --dry-run: exit with 3 where there are changes"},
+		&cli.StringFlag{Name: "inventory", Value: "default", Usage: fmt.Sprintf("remember the %s under `NAME`", w.Things)},
+		&cli.StringFlag{Name: "inventory-namespace", Usage: "keep the inventory in `NAMESPACE`; default the context's"},
+		&cli.StringFlag{Name: "default-namespace", Usage: "take what names no namespace as of `NAMESPACE`; default the context's"},
+		&cli.BoolFlag{Name: "assume-whole", Usage: "with --prune: take what is here of each source for all of it"},
+		&cli.BoolFlag{Name: "allow-fewer", Usage: fmt.Sprintf("with --prune: %s also where the same commit brought more before", w.Delete)},
+		&cli.BoolFlag{Name: "replay", Usage: "take a recorded stream although a later one was taken before"},
+		&cli.StringSliceFlag{Name: "drop-source", Usage: fmt.Sprintf("with --prune: %s all that is remembered of the source `NAME`; may be repeated", w.Delete)},
+		&cli.StringFlag{Name: "kubeconfig", Usage: "read the kubeconfig `FILE`; default as kubectl"},
+		&cli.StringFlag{Name: "context", Usage: "use this `CONTEXT` of the kubeconfig"},
+	}
+}
+
+// ReadOptions reads the flags, and refuses those that contradict one another.
+func (w Words) ReadOptions(c *cli.Context) (Options, error) {
+	o := Options{
+		Prune: c.Bool("prune"), DryRun: c.Bool("dry-run"), ExitCode: c.Bool("exit-code"),
+		AssumeWhole: c.Bool("assume-whole"), AllowFewer: c.Bool("allow-fewer"), Replay: c.Bool("replay"),
+		Drop: c.StringSlice("drop-source"), Inventory: c.String("inventory"),
+		InventoryNamespace: c.String("inventory-namespace"), DefaultNamespace: c.String("default-namespace"),
+		Target: kube.Target{Kubeconfig: c.String("kubeconfig"), Context: c.String("context")},
+	}
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"--assume-whole", o.AssumeWhole}, {"--allow-fewer", o.AllowFewer}, {"--drop-source", len(o.Drop) > 0}} {
+		if f.given && !o.Prune {
+			return o, stage.Usagef("%s is about what may be %s; it needs --prune, without which nothing is", f.name, w.Deleted)
+		}
+	}
+	if o.ExitCode && !o.DryRun {
+		return o, stage.Usagef("--exit-code says whether there are changes to make; it needs --dry-run, which makes none")
+	}
+	return o, nil
+}
+
+// Settle gives the namespaces that no flag named their defaults.
+func (o *Options) Settle(context string) {
+	if o.InventoryNamespace == "" {
+		o.InventoryNamespace = context
+	}
+	if o.DefaultNamespace == "" {
+		o.DefaultNamespace = context
+	}
+}
+
+// Sources are the sources of the stream that was read, each with the word on whether all of it is
+// here. A stream that must not be acted on is an error: one that a dry run upstream wrote, say.
+func (o Options) Sources(s *stage.IO) ([]kube.Source, error) {
+	if n := s.Tally().Planned(); n > 0 && !o.DryRun {
+		return nil, stage.WithHint(stage.Refused(fmt.Errorf("%d manifests in the stream are only planned: a dry run wrote them", n)),
+			"give --dry-run here too, or leave it out in the stages before")
+	}
+	var sources []kube.Source
+	for _, state := range s.Tally().States() {
+		if slices.Contains(o.Drop, state.Source.Name) {
+			return nil, stage.Usagef("--drop-source names a source that is in this stream: %s", state.Source.Name)
+		}
+		if state.NotWhole != nil && o.AssumeWhole {
+			s.Warn("--assume-whole takes what is here for all: %v", state.NotWhole)
+		}
+		sources = append(sources, kube.Source{
+			Name: state.Source.Name, Whole: state.NotWhole == nil || o.AssumeWhole,
+			State: kube.SourceState{
+				Fetched: state.Fetched, Revision: state.Source.Revision, Paths: state.Source.Paths,
+				Tool: state.Tool, Manifests: state.Manifests,
+			},
+		})
+	}
+	return sources, nil
+}
+
+// Holder names this run in the lease.
+func Holder() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + rand.Text()
+}
