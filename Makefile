@@ -37,7 +37,7 @@ check: ## gofmt, vet, staticcheck, vulnerabilities, shell scripts, module files
 	@go tool govulncheck ./cmd/... || test $$? -ne 3
 
 race: ## run the tests of the parts that run concurrently under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -timeout 20m ./internal/... ./cmd/git-fetch ./cmd/scan-tags ./cmd/pick-tag ./cmd/bump-yaml
+	CGO_ENABLED=1 go test -race -timeout 20m ./internal/... ./cmd/...
 
 demo: build kubebox ## run the main job on an embedded control plane, registry and git server (KEEP=1 leaves it running)
 	go run ./test/demo -bin bin $(if $(KEEP),-keep)
