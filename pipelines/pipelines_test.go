@@ -4,6 +4,7 @@ package pipelines_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,6 +76,7 @@ type site struct {
 //
 //	$GIT       the git server, http://host:port       $NS        a namespace name; the script makes it
 //	$REGISTRY  the registry's host:port               $PIPELINES the folder of the scripts
+//	$PICKER    the README's picker in jq
 //	$SLUICE_BIN the folder of the programs, also on PATH
 func setup(env *testscript.Env, cluster *kubetest.Cluster, here string) error {
 	dir := env.WorkDir + "/.ground"
@@ -100,6 +102,11 @@ func setup(env *testscript.Env, cluster *kubetest.Cluster, here string) error {
 	name := strings.TrimPrefix(filepath.Base(env.WorkDir), "script-")
 	env.Setenv("NS", name)
 	env.Setenv("SLUICE_INVENTORY", name)
+	picker, err := readmePicker()
+	if err != nil {
+		return err
+	}
+	env.Setenv("PICKER", picker)
 	env.Setenv("GIT", g.Git.HTTP())
 	env.Setenv("GITHOST", strings.TrimPrefix(g.Git.HTTP(), "http://"))
 	env.Setenv("GITSSH", g.Git.SSH())
@@ -114,6 +121,20 @@ func setup(env *testscript.Env, cluster *kubetest.Cluster, here string) error {
 	env.Setenv("KNOWN_HOSTS", g.KnownHosts())
 	env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 	return nil
+}
+
+// readmePicker is the jq expression that the README shows in the place of pick-tag.
+func readmePicker() (string, error) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		return "", err
+	}
+	_, text, found := strings.Cut(string(readme), "scan-tags |\n  jq -c '")
+	text, _, ended := strings.Cut(text, "' |\n")
+	if !found || !ended {
+		return "", errors.New("the README shows no picker of one jq expression")
+	}
+	return text, nil
 }
 
 func (s *site) count(w http.ResponseWriter, r *http.Request, next http.Handler) {
