@@ -223,7 +223,10 @@ var errGivenUp = errors.New("the run was given up")
 
 // upstream says what the input was not, and whether that makes the run a partial one.
 func (s *IO) upstream() (partly bool) {
-	if s.in == nil || !s.read {
+	s.mu.Lock()
+	read := s.read // by a run that may have been given up: its tally is final once this is set
+	s.mu.Unlock()
+	if s.in == nil || !read {
 		return false
 	}
 	tally := s.in.Tally()
