@@ -23,7 +23,7 @@ var table = []struct {
 	never []string
 }{
 	{"internal/jsonl", nil, nil},
-	{"internal/stage", []string{"internal/jsonl", "github.com/urfave/cli/v2", "golang.org/x/term"}, nil},
+	{"internal/stage", []string{"internal/jsonl", "github.com/urfave/cli/v2", "golang.org/x/term", "golang.org/x/sys/unix"}, nil},
 	{"internal/policy", []string{"github.com/Masterminds/semver/v3"}, nil},
 	{"internal/yamledit", []string{"github.com/mikefarah/yq/v4/pkg/yqlib", "go.yaml.in/yaml", "gopkg.in/yaml.v3", "sigs.k8s.io/yaml"}, nil},
 	{"internal/imageref", nil, nil},

@@ -110,6 +110,11 @@ func Exec(ctx context.Context, app *App, env Env) int {
 			return err
 		},
 	}
+	for _, flag := range command.Flags {
+		if flag, ok := flag.(*cli.BoolFlag); ok {
+			flag.DisableDefaultText = true // that a flag is off unless given goes without saying
+		}
+	}
 	args, err := flagsFirst(env.Args, command.Flags)
 	if err == nil {
 		err = command.RunContext(ctx, append([]string{app.Name}, args...))
@@ -129,6 +134,9 @@ func Exec(ctx context.Context, app *App, env Env) int {
 func run(ctx context.Context, app *App, env Env, say *voice, c *cli.Context) (int, error) {
 	if done, err := sideJobs(app, env, c); done || err != nil {
 		return CodeDone, err
+	}
+	if err := noEmptyValues(c, c.App.Flags); err != nil {
+		return 0, err
 	}
 	if app.ArgsUsage == "" && c.Args().Present() {
 		return 0, Usagef("%s takes no arguments: %q", app.Name, c.Args().First())
@@ -155,7 +163,7 @@ func run(ctx context.Context, app *App, env Env, say *voice, c *cli.Context) (in
 	out.mute = plain
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeoutError{limit})
 	defer cancel()
-	env.Stdin = interruptible(ctx, env.Stdin)
+	env.Stdin = interruptible(ctx, env.Stdin, grace(app)/2)
 	s := &IO{name: app.Name, env: env, out: out, voice: say, counts: map[string]jsonl.Count{}, totals: map[string]int{}}
 	if app.Reads && !plain {
 		s.in, s.reading = jsonl.NewReader(env.Stdin), true
@@ -308,14 +316,17 @@ func setFormat(say *voice, format string) error {
 	return Usagef("--log-format is text or json, not %q", format)
 }
 
-// interruptible ends a blocked read when the context ends: a pipe whose writer is silent must
-// not make a stage deaf to SIGTERM.
-func interruptible(ctx context.Context, r io.Reader) io.Reader {
+// interruptible ends a blocked read once the context has ended and some time has passed: a pipe
+// whose writer is silent must not make a stage deaf to SIGTERM. Within that time it goes on reading,
+// so that what the stages before it still have to say, stopped by the same signal, is not lost.
+func interruptible(ctx context.Context, r io.Reader, drain time.Duration) io.Reader {
 	pipe, w := io.Pipe()
 	go func() {
 		_, err := io.Copy(w, r)
 		w.CloseWithError(err) // nil is io.EOF
 	}()
-	context.AfterFunc(ctx, func() { w.CloseWithError(ctx.Err()) })
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(drain, func() { w.CloseWithError(ctx.Err()) })
+	})
 	return pipe
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ func commonFlags(app *App, env Env) []cli.Flag {
 		&cli.StringFlag{Name: "record", Usage: "keep the whole stream in `FILE` too, with mode 0600; it may hold Secrets"},
 		&cli.DurationFlag{Name: "timeout", Value: 10 * time.Minute, Usage: "give up after `DURATION`"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more on standard error"},
-		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "write standard error as text or json (`FORMAT`)"},
+		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "write standard error as `FORMAT`: text or json"},
 		&cli.StringFlag{Name: "completion", Usage: "print the completion script for `SHELL` (bash, zsh or fish) and exit"},
 		&cli.BoolFlag{Name: "version", Usage: "print the version and exit"},
 	}
@@ -65,8 +66,10 @@ func flagsFirst(args []string, flags []cli.Flag) ([]string, error) {
 		}
 		first = append(first, arg)
 		name := strings.TrimLeft(arg, "-")
-		if takesValue[name] && i+1 < len(args) {
-			i++
+		if takesValue[name] {
+			if i++; i == len(args) {
+				return nil, Usagef("flag needs an argument: %s", arg)
+			}
 			first = append(first, args[i])
 		}
 	}
@@ -74,6 +77,28 @@ func flagsFirst(args []string, flags []cli.Flag) ([]string, error) {
 		return first, nil
 	}
 	return append(append(first, "--"), rest...), nil
+}
+
+// noEmptyValues refuses a flag that was given an empty value: most likely a variable that is not
+// set, where doing without the flag would do more than was meant.
+func noEmptyValues(c *cli.Context, flags []cli.Flag) error {
+	for _, flag := range flags {
+		name := flag.Names()[0]
+		if !c.IsSet(name) {
+			continue
+		}
+		var empty bool
+		switch flag.(type) {
+		case *cli.StringFlag:
+			empty = c.String(name) == ""
+		case *cli.StringSliceFlag:
+			empty = slices.Contains(c.StringSlice(name), "")
+		}
+		if empty {
+			return Usagef("--%s is given an empty value", name)
+		}
+	}
+	return nil
 }
 
 func usageText(app *App) string {

@@ -235,7 +235,7 @@ func (s *IO) upstream() (partly bool) {
 		return true
 	}
 	if failed := tally.UpstreamFailed(); len(failed) > 0 {
-		s.Debugf("failed upstream: %s", strings.Join(failed, ", "))
+		s.Infof("failed upstream: %s", strings.Join(failed, ", "))
 		return true
 	}
 	if _, sources := tally.Incomplete(); len(sources) > 0 {

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 )
@@ -19,8 +23,8 @@ type output struct {
 	only   func(jsonl.Type, []byte) bool
 	mute   bool // plain text takes the place of the stream
 
-	file   *os.File // of --record, under its temporary name
-	path   string
+	file   *os.File // of --record
+	path   string   // the name that the file takes at the end; empty where it has its name
 	record *jsonl.Writer
 	failed error
 }
@@ -41,12 +45,34 @@ func newOutput(stdout io.Writer, form, record string) (*output, error) {
 	if record == "" {
 		return o, nil
 	}
-	file, err := os.CreateTemp(filepath.Dir(record), "."+filepath.Base(record)+".*") // CreateTemp gives mode 0600
-	if err != nil {
+	if err := o.openRecord(record); err != nil {
 		return nil, fmt.Errorf("opening the file of --record: %w", err)
 	}
-	o.file, o.path, o.record = file, record, jsonl.NewWriter(file)
 	return o, nil
+}
+
+// openRecord opens the file of --record. A regular file, or one that is not there yet, is written
+// beside and renamed at the end; what a link leads to is what is meant. Anything else (a device, a
+// named pipe) cannot be replaced and is written as it is.
+func (o *output) openRecord(name string) error {
+	if target, err := filepath.EvalSymlinks(name); err == nil {
+		name = target
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return Usagef("%s is a folder", name)
+	case err == nil && !info.Mode().IsRegular():
+		o.file, err = os.OpenFile(name, os.O_WRONLY, 0)
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+		o.file, err = os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // CreateTemp gives mode 0600
+		o.path = name
+	}
+	if err != nil {
+		return err
+	}
+	o.record = jsonl.NewWriter(o.file)
+	return nil
 }
 
 // raw writes a line that is passed on.
@@ -99,7 +125,17 @@ func (o *output) note(err error) {
 	}
 }
 
-func (o *output) err() error { return o.failed }
+// err is the first error, or that nobody reads standard output any more: a pipe tells before
+// anything is written to it.
+func (o *output) err() error {
+	if file, ok := o.stdout.(*os.File); ok && o.failed == nil {
+		polled := []unix.PollFd{{Fd: int32(file.Fd())}}
+		if n, err := unix.Poll(polled, 0); err == nil && n > 0 && polled[0].Revents&unix.POLLERR != 0 {
+			o.failed = fmt.Errorf("writing the stream: %w", syscall.EPIPE)
+		}
+	}
+	return o.failed
+}
 
 // close ends the outputs. The file of --record takes its name only when the stream has its end.
 func (o *output) close(whole bool) error {
@@ -110,10 +146,13 @@ func (o *output) close(whole bool) error {
 		return o.failed
 	}
 	err := o.file.Close()
-	if err == nil && whole && o.failed == nil {
-		err = os.Rename(o.file.Name(), o.path)
-	} else {
-		err = errors.Join(err, os.Remove(o.file.Name()))
+	if o.path != "" {
+		if err == nil && whole && o.failed == nil {
+			err = os.Rename(o.file.Name(), o.path)
+		}
+		if err != nil || !whole || o.failed != nil {
+			err = errors.Join(err, os.Remove(o.file.Name()))
+		}
 	}
 	if err != nil {
 		o.note(fmt.Errorf("writing the file of --record: %w", err))

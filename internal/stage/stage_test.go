@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -136,7 +137,7 @@ func TestExitCodes(t *testing.T) {
 		{"filtered", filtered, nil, nil, 0, "try: warning: source a is not whole: 0 manifests are here, the stages that ended account for 1"},
 		{"truncated", begin + src, nil, nil, 5, "try: error: the stream came truncated: git-fetch began and did not end\ntry: hint: "},
 		{"empty", "", nil, nil, 5, "the input is empty"},
-		{"failed upstream", failed, nil, nil, 5, ""},
+		{"failed upstream", failed, nil, nil, 5, "try: failed upstream: git-fetch\n"},
 		{"failed", whole, func(context.Context, *stage.IO) error { return errors.New("no luck") }, nil, 1, "try: error: no luck\n"},
 		{"wrong use", whole, func(context.Context, *stage.IO) error { return stage.Usagef("not so") }, nil, 2, "try: error: not so\n"},
 		{"refused", whole, func(context.Context, *stage.IO) error {
@@ -152,7 +153,7 @@ func TestExitCodes(t *testing.T) {
 			return nil
 		}, nil, 5, "try: error: a: b.yaml:7: bad\ntry: hint: mend it\n"},
 		{"changes", whole, func(_ context.Context, s *stage.IO) error { s.PendingChanges(); return nil }, nil, 3, ""},
-		{"changes, and failed upstream", failed, func(_ context.Context, s *stage.IO) error { s.PendingChanges(); return nil }, nil, 5, ""},
+		{"changes, and failed upstream", failed, func(_ context.Context, s *stage.IO) error { s.PendingChanges(); return nil }, nil, 5, "try: failed upstream: git-fetch\n"},
 		{"a panic", whole, func(context.Context, *stage.IO) error { panic("oh") }, nil, 1, "internal error: oh"},
 		{"not a stream", "apiVersion: v1\n", nil, nil, 2, "try: error: reading standard input: not a stream"},
 		{"another version", strings.Replace(whole, `"v":1`, `"v":9`, 1), nil, nil, 2, "another version of the stream"},
@@ -160,6 +161,9 @@ func TestExitCodes(t *testing.T) {
 		{"bad form", whole, nil, []string{"--output", "xml"}, 2, "--output is json, table or results"},
 		{"bad log format", whole, nil, []string{"--log-format", "xml"}, 2, "--log-format is text or json"},
 		{"no time", whole, nil, []string{"--timeout", "0s"}, 2, "--timeout is a duration above zero"},
+		{"a flag without its value", whole, nil, []string{"x", "--word"}, 2, "flag needs an argument: --word"},
+		{"a flag with an empty value", whole, nil, []string{"--word", ""}, 2, "--word is given an empty value"},
+		{"a folder to record to", whole, nil, []string{"--record", "/"}, 2, "/ is a folder"},
 		{"no folder to record to", whole, nil, []string{"--record", "/no/such/folder/x"}, 1, "opening the file of --record"},
 		{"unknown shell", whole, nil, []string{"--completion", "csh"}, 2, "bash, zsh and fish"},
 	}
@@ -175,7 +179,7 @@ func TestExitCodes(t *testing.T) {
 				}
 			}
 			// Only a run in which nothing failed here, on a stream that was whole, ends so.
-			fine := test.stderr == "" && (test.code == 0 || test.code == 3 || strings.Contains(test.name, "failed upstream"))
+			fine := test.stderr == "" && (test.code == 0 || test.code == 3) || strings.Contains(test.name, "failed upstream")
 			if got.out != "" && strings.HasSuffix(got.out, myEnd) != fine {
 				t.Errorf("ok and complete is %v in\n%s", !fine, got.out)
 			}
@@ -281,6 +285,74 @@ func TestRecordIsWholeOrAbsent(t *testing.T) {
 	stage.Exec(t.Context(), try(nil), env(strings.NewReader(whole), &full{300}, io.Discard, "--record", other))
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("a broken run left %v", left)
+	}
+}
+
+// TestRecordThroughLinks: a link stays one, and what cannot be replaced is not replaced.
+func TestRecordThroughLinks(t *testing.T) {
+	dir := t.TempDir()
+	link, file, fifo := filepath.Join(dir, "link"), filepath.Join(dir, "file"), filepath.Join(dir, "fifo")
+	if err := errors.Join(os.WriteFile(file, []byte("old"), 0o600), os.Symlink(file, link), syscall.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got := exec(t, t.Context(), try(nil), strings.NewReader(whole), "--record", link); got.code != 0 {
+		t.Errorf("exit %d, %s", got.code, got.errors)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link is gone")
+	}
+	if data, err := os.ReadFile(file); err != nil || !strings.HasPrefix(string(data), myBegin) {
+		t.Errorf("the file behind the link holds %q", data)
+	}
+	read := make(chan string)
+	go func() {
+		data, _ := os.ReadFile(fifo)
+		read <- string(data)
+	}()
+	if got := exec(t, t.Context(), try(nil), strings.NewReader(whole), "--record", fifo); got.code != 0 {
+		t.Errorf("exit %d, %s", got.code, got.errors)
+	}
+	if data := <-read; data != myBegin+whole+myEnd {
+		t.Errorf("the pipe brought %q", data)
+	}
+	if info, err := os.Lstat(fifo); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+		t.Error("the pipe is gone")
+	}
+}
+
+// TestReaderIsGone: that nobody reads is known before the first change, not after it.
+func TestReaderIsGone(t *testing.T) {
+	reader, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	var before, after error
+	app := try(func(_ context.Context, s *stage.IO) error {
+		before = s.OutErr()
+		reader.Close()
+		after = s.OutErr()
+		return nil
+	})
+	if code := stage.Exec(t.Context(), app, env(strings.NewReader(whole), out, io.Discard)); code != 1 || before != nil || after == nil {
+		t.Errorf("exit %d; with a reader: %v; without: %v", code, before, after)
+	}
+}
+
+// TestDrainsAfterASignal: what comes within the grace is passed on.
+func TestDrainsAfterASignal(t *testing.T) {
+	in, feed := io.Pipe()
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		io.WriteString(feed, begin+src)
+		stop()
+		time.Sleep(50 * time.Millisecond)
+		io.WriteString(feed, one+end)
+		feed.Close()
+	}()
+	got := exec(t, ctx, try(nil), in)
+	if !strings.HasPrefix(got.out, myBegin+whole) {
+		t.Errorf("got\n%s", got.out)
 	}
 }
 

@@ -126,8 +126,11 @@ func row[R any](line []byte, show func(R) []string) ([]string, error) {
 
 func commitRows(r jsonl.Commit) []string {
 	revision := short(r.Revision)
-	if r.Planned {
+	switch {
+	case r.Planned:
 		revision = "(planned)"
+	case !r.Pushed:
+		revision = "(not pushed)"
 	}
 	var rows []string
 	for _, e := range r.Edits {
