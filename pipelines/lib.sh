@@ -46,6 +46,7 @@ fail() {
 
 # The flags of git-fetch and its URLs are kept as "$@"; the rest become variables.
 left=$#
+urls=0 branch='' paths='' name='' sources=''
 while [ "$left" -gt 0 ]; do
 	flag=$1
 	shift
@@ -60,6 +61,9 @@ while [ "$left" -gt 0 ]; do
 		SLUICE_PRUNE=true
 		continue
 		;;
+	--)
+		fail "-- is not needed: flags and URLs may stand in any order"
+		;;
 	--*=*)
 		value=${flag#*=}
 		flag=${flag%%=*}
@@ -73,11 +77,27 @@ while [ "$left" -gt 0 ]; do
 	-*) fail "unknown flag: $flag" ;;
 	*)
 		set -- "$@" "$flag"
+		urls=1
 		continue
 		;;
 	esac
 	case $flag in
-	--branch | --path | --name | --sources) set -- "$@" "$flag" "$value" ;;
+	--branch)
+		branch=given
+		set -- "$@" "$flag" "$value"
+		;;
+	--path)
+		paths=given
+		set -- "$@" "$flag" "$value"
+		;;
+	--name)
+		name=given
+		set -- "$@" "$flag" "$value"
+		;;
+	--sources)
+		sources=given
+		set -- "$@" "$flag" "$value"
+		;;
 	--mirror) setting SLUICE_MIRROR "$value" ;;
 	--ssh-key) setting SLUICE_SSH_KEY "$value" ;;
 	--known-hosts) setting SLUICE_KNOWN_HOSTS "$value" ;;
@@ -92,15 +112,32 @@ while [ "$left" -gt 0 ]; do
 	*) fail "unknown flag: $flag" ;;
 	esac
 done
-# Without arguments the environment says what to fetch.
-if [ "$#" -eq 0 ]; then
-	[ -z "${SLUICE_BRANCH-}" ] || set -- "$@" --branch "$SLUICE_BRANCH"
-	for path in ${SLUICE_PATHS-}; do set -- "$@" --path "$path"; done
-	[ -z "${SLUICE_NAME-}" ] || set -- "$@" --name "$SLUICE_NAME"
-	[ -z "${SLUICE_SOURCES-}" ] || set -- "$@" --sources "$SLUICE_SOURCES"
-	for url in ${SLUICE_URL-}; do set -- "$@" "$url"; done
-	[ "$#" -gt 0 ] || fail "no URL: give one, or set SLUICE_URL or SLUICE_SOURCES"
+# What no flag says, the environment does. Branch, name and paths are about URLs: a list of sources
+# has its own.
+if [ "$urls" = 0 ] && [ -z "$sources" ]; then
+	for url in ${SLUICE_URL-}; do
+		set -- "$@" "$url"
+		urls=1
+	done
 fi
+if [ "$urls" = 0 ] && [ -z "$sources" ]; then
+	[ -n "${SLUICE_SOURCES-}" ] || fail "no URL: give one, or set SLUICE_URL or SLUICE_SOURCES"
+	set -- "$@" --sources "$SLUICE_SOURCES"
+fi
+if [ "$urls" = 1 ]; then
+	[ -n "$branch" ] || [ -z "${SLUICE_BRANCH-}" ] || set -- --branch "$SLUICE_BRANCH" "$@"
+	[ -n "$name" ] || [ -z "${SLUICE_NAME-}" ] || set -- --name "$SLUICE_NAME" "$@"
+	[ -n "$paths" ] || for path in ${SLUICE_PATHS-}; do set -- --path "$path" "$@"; done
+fi
+case ${SLUICE_PRUNE:=false} in
+true | false) ;;
+*) fail "SLUICE_PRUNE is true or false, not $SLUICE_PRUNE" ;;
+esac
+# A last program that stops at its flags must not be found out by those before it.
+case ${SLUICE_OUTPUT:=results} in
+json | table | results) ;;
+*) fail "--output is json, table or results, not $SLUICE_OUTPUT" ;;
+esac
 
 # The six are called by absolute path: under a git hook, an alias or git bisect run, git's own
 # git-fetch comes first on PATH.
@@ -151,13 +188,13 @@ stage() {
 	case $name in
 	kapply | helm-reconcile)
 		[ -z "${SLUICE_INVENTORY-}" ] || set -- --inventory "$SLUICE_INVENTORY" "$@"
-		[ "${SLUICE_PRUNE-}" != true ] || set -- --prune "$@"
+		[ "$SLUICE_PRUNE" != true ] || set -- --prune "$@"
 		;;
 	esac
 	[ -z "${SLUICE_TIMEOUT-}" ] || set -- --timeout "$SLUICE_TIMEOUT" "$@"
 	if [ -n "$last" ]; then
 		[ -z "${SLUICE_RECORD-}" ] || set -- --record "$SLUICE_RECORD" "$@"
-		set -- --output "${SLUICE_OUTPUT:-results}" "$@"
+		set -- --output "$SLUICE_OUTPUT" "$@"
 	fi
 	exec "$SLUICE_BIN/$name" "$@"
 }

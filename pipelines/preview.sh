@@ -10,6 +10,10 @@ cluster=yes
 
 here=${0%/*}
 [ "$here" != "$0" ] || here=.
+[ -f "$here/lib.sh" ] || {
+	echo "${0##*/}: error: lib.sh is not beside this script: call it by its own path, not by a link" >&2
+	exit 2
+}
 # shellcheck source=lib.sh
 . "$here/lib.sh"
 

@@ -9,6 +9,10 @@ cluster=no
 
 here=${0%/*}
 [ "$here" != "$0" ] || here=.
+[ -f "$here/lib.sh" ] || {
+	echo "${0##*/}: error: lib.sh is not beside this script: call it by its own path, not by a link" >&2
+	exit 2
+}
 # shellcheck source=lib.sh
 . "$here/lib.sh"
 

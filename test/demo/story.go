@@ -179,7 +179,7 @@ func lookAround(g *ground.Ground, bin string) {
 		}
 	}
 	fmt.Printf(`
-   %[1]s/git-fetch --ssh-key $SLUICE_SSH_KEY --known-hosts $SLUICE_KNOWN_HOSTS %[2]s/demo/config.git
+   %[1]s/git-fetch --ssh-key $SLUICE_SSH_KEY --known-hosts $SLUICE_KNOWN_HOSTS --mirror $SLUICE_MIRROR %[2]s/demo/config.git
    GIT_SSH_COMMAND="ssh -i $SLUICE_SSH_KEY -o UserKnownHostsFile=$SLUICE_KNOWN_HOSTS" git clone %[2]s/demo/config.git
    pipelines/preview.sh --output table %[2]s/demo/config.git
 
