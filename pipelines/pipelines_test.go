@@ -162,7 +162,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"reject": func(ts *testscript.TestScript, _ bool, args []string) {
 		siteOf(ts).Git.RejectPushes(strings.Join(args, " "))
 	},
-	"token":   func(ts *testscript.TestScript, _ bool, args []string) { siteOf(ts).Git.Token = args[0] },
+	"token":   func(ts *testscript.TestScript, _ bool, args []string) { siteOf(ts).Git.SetToken(args[0]) },
 	"silence": func(ts *testscript.TestScript, _ bool, args []string) { siteOf(ts).Git.Silence(args[0] == "on") },
 	"expand":  func(ts *testscript.TestScript, _ bool, args []string) { expandFiles(ts, args) },
 	"stopped": func(ts *testscript.TestScript, _ bool, args []string) { stopAndWait(ts, args) },

@@ -105,7 +105,7 @@ var commands = map[string]func(ts *testscript.TestScript, s *gitserver.Server, a
 		return nil
 	},
 	"token": func(_ *testscript.TestScript, s *gitserver.Server, args []string) error {
-		s.Token = args[0]
+		s.SetToken(args[0])
 		return nil
 	},
 	"silence": func(_ *testscript.TestScript, s *gitserver.Server, _ []string) error {

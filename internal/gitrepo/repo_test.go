@@ -263,7 +263,7 @@ func TestFetchFailures(t *testing.T) {
 	write(t, changed.auth.KnownHosts, strings.Replace(other.KnownHosts(), strings.TrimPrefix(other.SSH(), "ssh://git@127.0.0.1:"),
 		strings.TrimPrefix(s.SSH(), "ssh://git@127.0.0.1:"), 1))
 	private := gitserver.Start(t)
-	private.Token = "sesame"
+	private.SetToken("sesame")
 	private.MustCreate("r.git", map[string]string{"a": "1"})
 	locked := gitserver.Start(t)
 	signer, _, _ := gitserver.NewKey()

@@ -131,7 +131,7 @@ func TestRewrites(t *testing.T) {
 func TestSafety31TokenInRewriteStaysHidden(t *testing.T) {
 	const canary = "canary-31-token"
 	s := gitserver.Start(t)
-	s.Token = canary
+	s.SetToken(canary)
 	repo := s.MustCreate("o/r.git", map[string]string{"a": "1"})
 	c := newClient(t)
 	c.env["HOME"] = t.TempDir()
@@ -158,7 +158,7 @@ func TestSafety31TokenInRewriteStaysHidden(t *testing.T) {
 		}
 		errs = append(errs, err)
 	}
-	s.Token = "another"
+	s.SetToken("another")
 	_, err := r.FetchBranch(t.Context(), "")
 	for _, err := range append(errs, err) {
 		if err == nil {
@@ -180,7 +180,7 @@ func TestSafety31TokenInRewriteStaysHidden(t *testing.T) {
 func TestSafety23TokenFileStaysHidden(t *testing.T) {
 	const canary = "canary-23-token"
 	s := gitserver.Start(t)
-	s.Token = canary
+	s.SetToken(canary)
 	s.MustCreate("r.git", map[string]string{"a": "1"})
 	c := newClient(t)
 	c.auth.TokenFile = filepath.Join(t.TempDir(), "token")
@@ -192,7 +192,7 @@ func TestSafety23TokenFileStaysHidden(t *testing.T) {
 	}
 	s.RejectPushes("you sent " + canary)
 	errs := []error{r.Push(t.Context(), commit(t, snap, map[string]string{"a": "2"}), "main")}
-	s.Token = "expired"
+	s.SetToken("expired")
 	_, err := r.FetchBranch(t.Context(), "")
 	for _, err := range append(errs, err) {
 		if err == nil || strings.Contains(fmt.Sprint(err, Hint(err)), canary) {
@@ -216,7 +216,7 @@ func TestSafety23TokenFileStaysHidden(t *testing.T) {
 func TestSafety26RedirectGetsNoCredential(t *testing.T) {
 	const canary = "canary-26-token"
 	home, canaries := gitserver.Start(t), gitserver.Start(t)
-	home.Token = canary
+	home.SetToken(canary)
 	canaries.MustCreate("r.git", map[string]string{"a": "1"})
 	c := newClient(t)
 	c.auth.TokenFile = filepath.Join(t.TempDir(), "token")

@@ -15,7 +15,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	user, pass, _ := r.BasicAuth()
 	s.users = append(s.users, user+":"+pass)
-	silent, cut, redirect := s.silent, s.cut, s.redirect
+	silent, cut, redirect, token := s.silent, s.cut, s.redirect, s.token
 	s.mu.Unlock()
 	switch {
 	case silent:
@@ -27,7 +27,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case redirect != "":
 		http.Redirect(w, r, redirect+r.URL.RequestURI(), http.StatusFound)
 		return
-	case s.Token != "" && pass != s.Token:
+	case token != "" && pass != token:
 		w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 		http.Error(w, "a token is needed", http.StatusUnauthorized)
 		return

@@ -20,12 +20,11 @@ import (
 type Server struct {
 	// Dir holds the repositories.
 	Dir string
-	// Token, when set, is the password that HTTP requests must carry, with any user name.
-	Token string
 	// Authorized are the ssh keys that may log in; nil lets every key in.
 	Authorized []ssh.PublicKey
 
 	mu         sync.Mutex
+	token      string
 	counts     Counts
 	beforePush func(repo string)
 	reject     string
@@ -81,6 +80,13 @@ func (s *Server) ResetCounts() { s.set(func() { s.counts = Counts{} }) }
 // BeforePush makes the server call f, with the repository's path below Dir, for every push: after
 // it showed its refs and before it looks at what is pushed. nil ends that.
 func (s *Server) BeforePush(f func(repo string)) { s.set(func() { s.beforePush = f }) }
+
+// SetToken makes every HTTP request carry this password, with any user name; "" ends that.
+func (s *Server) SetToken(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token = token
+}
 
 // RejectPushes makes a hook refuse every push with this message; "" ends that.
 func (s *Server) RejectPushes(message string) { s.set(func() { s.reject = message }) }
