@@ -10,7 +10,7 @@ export CGO_ENABLED := 0
 export GOTOOLCHAIN := local
 # The formats of yq that no YAML edit needs stay out of bump-yaml.
 YQ_TAGS := yq_nohcl,yq_nolua,yq_noxml,yq_notoml,yq_noini,yq_nocsv,yq_noprops,yq_nosh,yq_nobase64,yq_nouri
-export GOFLAGS := -trimpath -tags=$(YQ_TAGS)
+export GOFLAGS := -trimpath -buildvcs=false -tags=$(YQ_TAGS)
 LDFLAGS := -s -w -X github.com/sluice-gitops/sluice/internal/stage.version=$(VERSION)
 
 .PHONY: help build test check race demo conformance bench fuzz clean

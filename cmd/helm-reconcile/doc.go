@@ -40,6 +40,12 @@
 //	  same digest                               spec.rollback.retry repeats it, --retry-failed does once
 //	else                                      upgrade; also over a rollback or upgrade made by hand
 //
+// A chart that renders no object at all is blocked, with exit code 4, before Helm changes anything: most
+// often it arrived half. The annotation sluice.dev/allow-empty: "true" of the HelmRelease passes it. One
+// that renders fewer than half as many objects as the deployed revision has is blocked too, and
+// sluice.dev/allow-shrink: "true" passes it. Hooks do not count; the CRDs of a chart's crds folder do
+// where they are installed.
+//
 // # Charts
 //
 // A chart in git (chart.git, path, ref; the default ref is master) is read from the object store at

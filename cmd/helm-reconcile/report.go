@@ -66,7 +66,7 @@ func (r *report) voice(result helmrel.Result, record jsonl.Release) {
 		place := r.in.releases[result.Index].place
 		e.File, e.Line = place.File, place.Line
 	}
-	if result.Code == helmrel.CodeForeign {
+	if result.Code == helmrel.CodeForeign || result.Code == helmrel.CodeShrunk {
 		r.s.HoldBack(e)
 		return
 	}

@@ -2,6 +2,7 @@ package helmrel
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -40,9 +41,13 @@ func (it *item) run(ctx context.Context, r *Run) {
 	if it.decision.Step == StepInstall {
 		action = Installed
 	}
+	var shrunk *ShrunkError
 	switch {
 	case err == nil:
 		it.finish(Result{Action: action, Revision: out.Revision, Message: join(it.decision.Why, out.Note)})
+	case errors.As(err, &shrunk):
+		it.block(Decision{Code: CodeShrunk, Revision: out.Revision, Why: shrunk.Error(),
+			Hint: "was the chart emptied by mistake? if not, annotate the HelmRelease with " + shrunk.Annotation() + `: "true"`})
 	case out.RolledBack:
 		it.fail(&Fault{Code: "helm", Err: err})
 		it.result.Action, it.result.Revision = RolledBack, out.Revision

@@ -24,6 +24,7 @@ type bench struct {
 	agent     string
 	adopt     bool
 	again     bool
+	allow     string // an annotation
 }
 
 func newBench(t *testing.T) *bench {
@@ -76,6 +77,7 @@ func (h History) shown() string {
 func (b *bench) run(spec string, files map[string]string) (Decision, Outcome, error) {
 	b.t.Helper()
 	h := parse(b.t, `{"metadata":{"name":"app","namespace":"`+b.namespace+`"},"spec":{"chart":{"git":"g","path":"p"},"releaseName":"app"`+spec+`}}`)
+	h.Metadata.Annotations = map[string]string{b.allow: "true"}
 	c, err := FromFolder(folder(files))
 	if err != nil {
 		b.t.Fatal(err)

@@ -84,6 +84,7 @@ const (
 	CodePending = "pending-release" // Helm was interrupted in it, or is at work
 	CodeForeign = "foreign-release" // it is somebody else's
 	CodeFailing = "failed-before"   // the same chart and values failed already
+	CodeShrunk  = "shrunk-release"  // most of it would be deleted
 )
 
 // Decide chooses the step for a release by what the cluster holds of it. The first rule that fits is

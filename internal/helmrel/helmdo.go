@@ -42,7 +42,7 @@ type Outcome struct {
 }
 
 // Do installs or upgrades a release. When ctx ends Helm gets a few seconds to finish, and then notes
-// the revision as failed.
+// the revision as failed. A render of too few objects is refused with a [*ShrunkError].
 func (c *Cluster) Do(ctx context.Context, t Task) (Outcome, error) {
 	out, err := c.try(ctx, t)
 	if unknownKind(err) {
@@ -115,7 +115,12 @@ func (c *Cluster) install(ctx context.Context, cfg *action.Configuration, t Task
 	if t.DryRun {
 		install.DryRun, install.DryRunOption = true, "server"
 	}
+	counted := t.counterOf(cfg, brings)
+	install.PostRenderer = counted
 	done, err := install.RunWithContext(ctx, helmChart, t.Values)
+	if counted.refused != nil {
+		return outcome(nil, t, err), counted.refused
+	}
 	return outcome(done, t, err), fault("installing", err)
 }
 
@@ -133,7 +138,12 @@ func (c *Cluster) upgrade(ctx context.Context, cfg *action.Configuration, t Task
 	if t.DryRun {
 		upgrade.DryRun, upgrade.DryRunOption = true, "server"
 	}
+	counted := t.counterOf(cfg, false)
+	upgrade.PostRenderer = counted
 	done, err := upgrade.RunWithContext(ctx, id.Name, helmChart, t.Values)
+	if counted.refused != nil {
+		return outcome(nil, t, err), counted.refused
+	}
 	out := outcome(done, t, err)
 	if err == nil || t.DryRun || !spec.Rollback.Enable {
 		return out, fault("upgrading", err)

@@ -139,7 +139,7 @@ func (g *Ground) Close() error {
 
 // Build builds the six programs into a folder, as make build does.
 func Build(ctx context.Context, dir string) error {
-	command := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", dir+string(filepath.Separator), "github.com/sluice-gitops/sluice/cmd/...")
+	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-ldflags", "-s -w", "-o", dir+string(filepath.Separator), "github.com/sluice-gitops/sluice/cmd/...")
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the programs: %w: %s", err, strings.TrimSpace(string(out)))
 	}

@@ -126,7 +126,7 @@ func compile(ctx context.Context, sources, binary string) error {
 	const variable = " -X k8s.io/component-base/version.git"
 	flags := fmt.Sprintf("-s -w"+variable+"Version=v%s.%s.%s"+variable+"Major=%[1]s"+variable+"Minor=%[2]s", v[1], v[2], v[3])
 	partial := binary + ".partial"
-	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", flags, "-o", partial, ".")
+	command := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", partial, ".")
 	command.Dir = sources
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "PWD="+sources)
 	if output, err := command.CombinedOutput(); err != nil {
