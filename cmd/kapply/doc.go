@@ -49,10 +49,13 @@
 //
 // Refused, with exit code 4 and nothing changed: a stream that was fetched before the one that
 // was applied last (--replay passes it), and a source that brings fewer objects than the same
-// commit brought before (--allow-fewer passes it).
+// commit brought before (--allow-fewer passes it). A run in which nothing differs does not note
+// when its stream was fetched, for it writes nothing: a stream that was fetched before such a run,
+// but after the last one that wrote, is applied although git stood elsewhere in between.
 //
 // # Dry run
 //
 // With --dry-run every apply is put to the API server as a question; no DELETE is sent. With
-// --exit-code too, the exit code is 3 where there are changes.
+// --exit-code too, the exit code is 3 where there are changes. --wait has no effect then: there is
+// nothing to wait for.
 package main

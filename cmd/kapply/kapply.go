@@ -37,10 +37,7 @@ func readOptions(c *cli.Context) (options, error) {
 		}
 		o.skip = append(o.skip, kind)
 	}
-	switch {
-	case o.wait && o.DryRun:
-		return o, stage.Usagef("--wait waits for what was applied; --dry-run applies nothing")
-	case o.concurrency < 1:
+	if o.concurrency < 1 {
 		return o, stage.Usagef("--concurrency is a number of requests from 1, not %d", o.concurrency)
 	}
 	return o, nil
@@ -51,6 +48,7 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context, load func(kube.Target
 	if err != nil {
 		return err
 	}
+	kube.Quiet()
 	in := &input{s: s}
 	if err := s.Read(in.take); err != nil {
 		return err

@@ -31,7 +31,7 @@ func newApp(load func(kube.Target, string) (*kube.Config, error)) *stage.App {
 		Writes: true,
 		Run:    func(ctx context.Context, s *stage.IO, c *cli.Context) error { return run(ctx, s, c, load) },
 		Flags: append(words.Flags("ask the API server what would happen, and change nothing"),
-			&cli.BoolFlag{Name: "wait", Usage: "wait until the objects are ready; --timeout limits it"},
+			&cli.BoolFlag{Name: "wait", Usage: "wait until the objects are ready, --timeout limits it; without effect under --dry-run"},
 			&cli.StringSliceFlag{Name: "skip", Usage: "leave objects of `KIND.group` alone; may be repeated"},
 			&cli.IntFlag{Name: "concurrency", Value: 16, Usage: "send at most `N` requests at a time"},
 		),

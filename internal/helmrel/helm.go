@@ -19,7 +19,8 @@ import (
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-	"k8s.io/klog/v2"
+
+	sluice "github.com/sluice-gitops/sluice/internal/kube"
 )
 
 func init() {
@@ -31,8 +32,7 @@ func init() {
 // It acts on the whole process.
 func Quiet() {
 	log.SetOutput(io.Discard)
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard)
+	sluice.Quiet()
 }
 
 // Cluster is Helm on one cluster. All releases share its discovery. It is safe for concurrent use.

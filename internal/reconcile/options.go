@@ -88,7 +88,7 @@ func (o *Options) Settle(context string) {
 // here. A stream that must not be acted on is an error: one that a dry run upstream wrote, say.
 func (o Options) Sources(s *stage.IO) ([]kube.Source, error) {
 	if n := s.Tally().Planned(); n > 0 && !o.DryRun {
-		return nil, stage.WithHint(stage.Refused(fmt.Errorf("%d manifests in the stream are only planned: a dry run wrote them", n)),
+		return nil, stage.WithHint(stage.Refused(fmt.Errorf("%s only planned: a dry run wrote them", planned(n))),
 			"give --dry-run here too, or leave it out in the stages before")
 	}
 	var sources []kube.Source
@@ -108,6 +108,13 @@ func (o Options) Sources(s *stage.IO) ([]kube.Source, error) {
 		})
 	}
 	return sources, nil
+}
+
+func planned(n int) string {
+	if n == 1 {
+		return "1 manifest in the stream is"
+	}
+	return fmt.Sprintf("%d manifests in the stream are", n)
 }
 
 // Holder names this run in the lease.
