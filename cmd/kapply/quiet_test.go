@@ -116,3 +116,27 @@ func TestRunWithFewRights(t *testing.T) {
 		t.Errorf("message:\n%s", o.stderr)
 	}
 }
+
+// What is known to fail before anything is sent is no reason to write, run after run.
+func TestQuietRunOfFailures(t *testing.T) {
+	w := newWorld(t)
+	source := fetched{name: "config", yaml: configMaps("a", "terminating", "gone"), at: script.Noon}
+	w.mustRun(0, stream(source), "--prune")
+	w.mustRun(0, stream(fetched{name: "other", yaml: configMaps("held")}), "--prune")
+	w.cluster.Must(t, "PATCH", w.path("configmaps", "terminating"), `{"metadata": {"finalizers": ["example.com/wait"]}}`)
+	w.cluster.Must(t, "DELETE", w.path("configmaps", "terminating"), "")
+	defer w.cluster.Must(t, "PATCH", w.path("configmaps", "terminating"), `{"metadata": {"finalizers": null}}`)
+	source.revision, source.at = strings.Repeat("3", 40), script.Noon.Add(time.Hour)
+	source.yaml = append(configMaps("a", "terminating", "held"), "apiVersion: no.example/v1\nkind: Unheard\nmetadata: {name: of}\n")
+	first := w.mustRun(5, stream(source), "--prune")
+	for id, action := range map[string]string{"ConfigMap/a": "unchanged", "ConfigMap/terminating": "failed", "ConfigMap/held": "failed",
+		"Unheard.no.example/of": "failed", "ConfigMap/gone": "skipped"} {
+		if got := w.actions(first)[id]; got != action {
+			t.Errorf("%s is %s, want %s", id, got, action)
+		}
+	}
+	source.at = source.at.Add(time.Hour)
+	if writes := w.writes(func() { w.mustRun(5, stream(source), "--prune") }); len(writes) > 0 {
+		t.Errorf("a run that can do nothing writes: %v", writes)
+	}
+}

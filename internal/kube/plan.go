@@ -184,6 +184,7 @@ func (p *plan) decide(s *Sync, seen *snapshot) {
 		}
 	}
 	p.decidePrunes(s, seen)
+	p.postponePrunes()
 	for _, source := range s.Sources {
 		p.decideState(source)
 	}

@@ -91,6 +91,24 @@ func (p *plan) decidePrunes(s *Sync, seen *snapshot) {
 	})
 }
 
+// postponePrunes leaves alone what belongs to a source of which something is known to fail: a run
+// that can do nothing else has nothing to write.
+func (p *plan) postponePrunes() {
+	failed := map[string]bool{}
+	for _, it := range p.items {
+		failed[it.Source] = failed[it.Source] || it.done != nil && it.done.Action == Failed
+	}
+	for _, r := range p.prunes {
+		if r.result == nil && failed[r.entry.Source] {
+			r.postpone()
+		}
+	}
+}
+
+func (r *removal) postpone() {
+	r.decide(Skipped, "not pruned yet: objects of its source failed to apply")
+}
+
 // goneLimit is how long a run waits for what it deleted to be gone; what takes longer (pods
 // with a grace period, finalizers) stays in the inventory until a later run finds it gone.
 const goneLimit = 3 * time.Second
@@ -138,7 +156,7 @@ func (w *worker) prune(removals []*removal) {
 		}
 		each(w, now, func(r *removal) {
 			if w.failed[r.entry.Source] {
-				r.decide(Skipped, "not pruned yet: objects of its source failed to apply")
+				r.postpone()
 				return
 			}
 			uid := r.entry.UID

@@ -28,7 +28,7 @@ func (s *Sync) rehearse(ctx context.Context, p *plan) error {
 		switch {
 		case r.result != nil:
 		case w.failed[r.entry.Source]:
-			r.decide(Skipped, "not pruned yet: objects of its source failed to apply")
+			r.postpone()
 		default:
 			r.decide(Pruned, "")
 		}
