@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -39,7 +41,20 @@ func readOptions(c *cli.Context) (options, error) {
 	if err == nil && o.workers < 1 {
 		err = stage.Usagef("--workers is a number of releases from 1, not %d", o.workers)
 	}
+	if err == nil {
+		err = errors.Join(checkHosts("--chart-host", o.chartHosts), checkHosts("--insecure-host", o.insecureHosts))
+	}
 	return o, err
+}
+
+// checkHosts refuses what can be no host, a URL in particular: it would silently match none.
+func checkHosts(flag string, hosts []string) error {
+	for _, host := range hosts {
+		if strings.ContainsAny(host, "/@") {
+			return stage.Usagef("%s takes a host, for example charts.example.com, not %q", flag, host)
+		}
+	}
+	return nil
 }
 
 func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
@@ -97,6 +112,7 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 		Prune: o.Prune, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Adopt: o.adopt, Again: o.again,
 		Workers:  o.workers,
 		Report:   out.take,
+		Unheld:   reconcile.Unheld(s),
 		Stop:     func() bool { return s.OutErr() != nil },
 		Progress: func(done, total int) { s.Progress("releases", done, total) },
 	}

@@ -57,6 +57,7 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context, load func(kube.Target
 	if err != nil {
 		return err
 	}
+	in.warnOfSkips(o.skip)
 	out := newReport(s, o, in)
 	// An input without sources asks for nothing.
 	if len(sources) > 0 || len(o.Drop) > 0 {
@@ -90,6 +91,7 @@ func apply(ctx context.Context, s *stage.IO, o options, config *kube.Config, in 
 		Prune: o.Prune, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Wait: o.wait,
 		Skip: o.skip, DefaultNamespace: o.DefaultNamespace, Concurrency: o.concurrency,
 		Report:   out.take,
+		Unheld:   reconcile.Unheld(s),
 		Stop:     func() bool { return s.OutErr() != nil },
 		Progress: s.Progress,
 	}
@@ -139,6 +141,15 @@ func (in *input) takeManifest(line *jsonl.Line) {
 		in.index = append(in.index, len(in.manifests))
 	}
 	in.manifests = append(in.manifests, m)
+}
+
+// warnOfSkips warns of a --skip that skips nothing: most likely it is misspelt.
+func (in *input) warnOfSkips(skip []kube.GroupKind) {
+	for _, kind := range skip {
+		if !slices.ContainsFunc(in.objects, func(o *kube.Object) bool { return o.ID.GroupKind() == kind }) {
+			in.s.Warn("--skip %s: the stream holds no such object; the form is KIND.group, for example Deployment.apps", kind)
+		}
+	}
 }
 
 // sources are the sources of the stream. What is skipped is part of their state: a run that skips

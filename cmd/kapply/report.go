@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
@@ -111,9 +110,6 @@ func (r *report) close(sources []kube.Source, err error) {
 		r.fail(result, r.in.manifests[r.in.index[result.Index]], result.ID.String())
 	}
 	words.HoldBack(r.s, r.o.Options, sources, r.held)
-	if err == nil {
-		r.unknownDrops()
-	}
 	if transformed := r.transformed(); transformed > 0 {
 		r.s.Warn("%d objects are not as they stand in git: a stage before this one has changed them", transformed)
 	}
@@ -123,15 +119,6 @@ func (r *report) close(sources []kube.Source, err error) {
 			Change: action == kube.Created || action == kube.Configured || action == kube.Pruned})
 	}
 	reconcile.SumUp(r.s, r.o.Options, counts, err != nil)
-}
-
-// unknownDrops warns of a --drop-source that dropped nothing: most likely a misspelt name.
-func (r *report) unknownDrops() {
-	for _, name := range r.o.Drop {
-		if !slices.ContainsFunc(r.pruned, func(result kube.Result) bool { return result.Source == name }) {
-			r.s.Warn("--drop-source %s: the inventory holds nothing of it", name)
-		}
-	}
 }
 
 func (r *report) transformed() int {

@@ -42,6 +42,8 @@ type Run struct {
 
 	// Report takes each result, in the order of Wanted, then those that are in the inventory only.
 	Report func(Result)
+	// Unheld, where set, is told of each of Dropped of which the inventory holds nothing.
+	Unheld func(source string)
 	// Stop, where set, says that no new change is to be started.
 	Stop func() bool
 	// Progress, where set, is told how many releases are done.
@@ -107,6 +109,11 @@ func (r *Run) Do(ctx context.Context) error {
 	p, err := r.plan(ctx)
 	if err != nil {
 		return err
+	}
+	for _, source := range p.inventory.Unheld(r.Dropped) {
+		if r.Unheld != nil {
+			r.Unheld(source)
+		}
 	}
 	if r.DryRun {
 		return r.act(ctx, p) // every step of a dry run only asks

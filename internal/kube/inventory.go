@@ -99,6 +99,17 @@ func (inv *Inventory) Held(source string) []*Entry {
 	return held
 }
 
+// Unheld are those of the sources of which it holds nothing.
+func (inv *Inventory) Unheld(sources []string) []string {
+	var unheld []string
+	for _, source := range sources {
+		if len(inv.Held(source)) == 0 {
+			unheld = append(unheld, source)
+		}
+	}
+	return unheld
+}
+
 func (inv *Inventory) sorted() []*Entry {
 	return slices.SortedFunc(maps.Values(inv.Entries), func(a, b *Entry) int { return a.compare(b.ID) })
 }

@@ -40,6 +40,8 @@ type Sync struct {
 
 	// Report takes each result as soon as there is one, one call at a time.
 	Report func(Result)
+	// Unheld, where set, is told of each of Dropped of which the inventory holds nothing.
+	Unheld func(source string)
 	// Stop, where set, says that no new change is to be started.
 	Stop func() bool
 	// Progress, where set, is told how far long work is.
@@ -96,6 +98,11 @@ func (s *Sync) Run(ctx context.Context) error {
 	plan, err := s.planOnce(ctx)
 	if err != nil {
 		return err
+	}
+	for _, source := range plan.inventory.Unheld(s.Dropped) {
+		if s.Unheld != nil {
+			s.Unheld(source)
+		}
 	}
 	switch {
 	case s.DryRun:

@@ -37,6 +37,11 @@ func (w Words) HoldBack(s *stage.IO, o Options, sources []kube.Source, held map[
 	}
 }
 
+// Unheld warns of a --drop-source of which the inventory holds nothing: most likely a misspelt name.
+func Unheld(s *stage.IO) func(source string) {
+	return func(source string) { s.Warn("--drop-source %s: the inventory holds nothing of it", source) }
+}
+
 // list names up to ten.
 func list(names []string) string {
 	if len(names) > 10 {
