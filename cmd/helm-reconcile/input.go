@@ -26,6 +26,7 @@ type wish struct {
 	object json.RawMessage
 	id     jsonl.ID
 	parsed *helmrel.HelmRelease
+	read   *helmrel.HelmRelease // also where it is not as it should be; nil where nothing could be read
 	fault  error
 }
 
@@ -73,7 +74,7 @@ func (r *wish) parse(s *stage.IO) {
 	for _, field := range unknown {
 		s.Warn("%s:%d: %s has an unknown field %s, which is left out", r.place.File, r.place.Line, r.id, field)
 	}
-	if err != nil {
+	if r.read = h; err != nil {
 		r.fault = err
 		return
 	}
@@ -89,9 +90,10 @@ func (in *input) wanted(defaultNamespace string) []helmrel.Wanted {
 			r.id.Namespace = defaultNamespace
 		}
 		w := helmrel.Wanted{Source: r.place.Source, ID: helmrel.ID{Namespace: r.id.Namespace, Name: r.id.Name}, Release: r.parsed}
-		if r.parsed != nil {
-			r.parsed.Metadata.Namespace = r.id.Namespace
-		} else {
+		if r.read != nil {
+			r.read.Metadata.Namespace = r.id.Namespace
+		}
+		if r.parsed == nil {
 			w.Fault = &helmrel.Fault{Code: "bad-object", Err: r.fault}
 		}
 		all = append(all, w)

@@ -20,6 +20,11 @@ type report struct {
 }
 
 func (r *report) take(result helmrel.Result) {
+	if result.Index >= 0 && result.Release == (helmrel.ReleaseID{}) {
+		if read := r.in.releases[result.Index].read; read != nil {
+			result.Release = read.Release() // what is wrong with it leaves the name
+		}
+	}
 	record := jsonl.Release{
 		Source: result.Source, ID: r.label(result), Release: result.Release.Name, Namespace: result.Release.Namespace,
 		Action: jsonl.ReleaseAction(result.Action), DryRun: r.o.DryRun,

@@ -2,7 +2,6 @@ package helmrel
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
@@ -12,6 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/sluice-gitops/sluice/internal/kube"
 )
 
 var secretsResource = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
@@ -30,7 +31,7 @@ func (c *Cluster) Histories(ctx context.Context, namespaces []string) (map[Relea
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listing Helm's release records: %w", err)
+		return nil, kube.Explained(err, "listing Helm's release records")
 	}
 	for _, h := range all {
 		slices.SortFunc(h, func(a, b Revision) int { return a.Version - b.Version })

@@ -126,11 +126,11 @@ func (c *Cluster) capabilities() (*chartutil.Capabilities, error) {
 	}
 	version, err := c.cached.ServerVersion()
 	if err != nil {
-		return nil, fmt.Errorf("asking the API server for its version: %w", err)
+		return nil, sluice.Explained(err, "asking the API server for its version")
 	}
 	apis, err := action.GetVersionSet(c.cached)
 	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
-		return nil, fmt.Errorf("asking the API server for its resources: %w", err)
+		return nil, sluice.Explained(err, "asking the API server for its resources")
 	}
 	c.caps = &chartutil.Capabilities{
 		APIVersions: apis,

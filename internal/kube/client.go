@@ -117,7 +117,7 @@ func (c *Client) do(ctx context.Context, r request, answer any) (code int, err e
 		return code, err
 	}
 	if err := json.Unmarshal(body, answer); err != nil {
-		return code, fmt.Errorf("reading the answer to %s %s: %w", r.method, r.path, err)
+		return code, badAnswer(fmt.Errorf("reading the answer to %s %s: %w", r.method, r.path, err))
 	}
 	return code, nil
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -50,7 +52,7 @@ func Load(t Target, agent string) (*Config, error) {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, &Error{Code: "no-cluster", Hint: "--kubeconfig takes the path of a file", Err: fmt.Errorf("reading the kubeconfig: %w", err)}
 	case err != nil:
-		return nil, &Error{Code: "no-cluster", Err: fmt.Errorf("reading the kubeconfig: %w", err)}
+		return nil, &Error{Code: "no-cluster", Err: fmt.Errorf("reading the kubeconfig: %w", plainly(err))}
 	}
 	namespace, _, err := loader.Namespace()
 	if err != nil {
@@ -60,4 +62,14 @@ func Load(t Target, agent string) (*Config, error) {
 	config.Timeout = requestLimit
 	config.UserAgent = "sluice-" + agent
 	return &Config{REST: config, Namespace: namespace, Loader: loader}, nil
+}
+
+var unreadable = regexp.MustCompile(`error loading config file "([^"]*)": (?s:couldn't get version/kind; (?:json parse error: )?|)(.*)`)
+
+// plainly takes the names of Go's types out of what is wrong with a kubeconfig.
+func plainly(err error) error {
+	if m := unreadable.FindStringSubmatch(err.Error()); m != nil && strings.Contains(m[2], "Go value of type") {
+		return fmt.Errorf("%s is not one", m[1])
+	}
+	return err
 }

@@ -49,11 +49,14 @@ func (c *Client) Discover(ctx context.Context) (*Kinds, error) {
 			if _, err := c.do(ctx, request{method: http.MethodGet, path: path, accept: aggregated}, &answers[i]); err != nil {
 				return explained(err, "asking the API server for its kinds")
 			}
-			if answers[i].Kind != "APIGroupDiscoveryList" {
+			switch answers[i].Kind {
+			case "APIGroupDiscoveryList":
+				return nil
+			case "APIVersions", "APIGroupList":
 				return &Error{Code: "old-server", Hint: "Kubernetes 1.27 or newer is needed",
 					Err: fmt.Errorf("asking the API server for its kinds: %s answered with a %q", path, answers[i].Kind)}
 			}
-			return nil
+			return badAnswer(fmt.Errorf("asking the API server for its kinds: the answer to %s is no list of them", path))
 		})
 	}
 	if err := both.Wait(); err != nil {

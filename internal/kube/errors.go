@@ -47,6 +47,27 @@ func Explain(err error) (code, hint string) {
 	return "failed", ""
 }
 
+// Explained gives the error of a request to the API server that was made elsewhere a code and a hint.
+func Explained(err error, doing string) error { return explained(err, doing) }
+
+// notKubernetes is the hint where an answer is none that an API server gives.
+const notKubernetes = "is the kubeconfig's server address right? it is no Kubernetes API server that answers there, or something in between"
+
+// badAnswer says that what was answered is not what an API server answers.
+func badAnswer(err error) error {
+	return &Error{Code: "bad-answer", Hint: notKubernetes, Err: err}
+}
+
+// strange reports whether the body of a refusal was no Status. Its text may then be anything, a page of
+// HTML for one.
+func strange(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Details != nil &&
+		slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool {
+			return c.Type == metav1.CauseTypeUnexpectedServerResponse
+		})
+}
+
 // explained gives a failed request a code and a hint. What says who may not do what.
 func explained(err error, doing string) error {
 	if err == nil {
@@ -55,8 +76,14 @@ func explained(err error, doing string) error {
 	wrapped := &Error{Code: "failed", Err: fmt.Errorf("%s: %w", doing, err)}
 	var network net.Error
 	var address *url.Error
+	var known *Error
 	switch {
+	case errors.As(err, &known):
+		wrapped.Code, wrapped.Hint = known.Code, known.Hint
 	case errors.Is(err, context.Canceled):
+	case apierrors.IsForbidden(err) && strange(err):
+		wrapped.Code, wrapped.Hint = "forbidden", notKubernetes
+		wrapped.Err = fmt.Errorf("%s: the server answers 403 Forbidden and does not say why in the way of Kubernetes", doing)
 	case apierrors.IsUnauthorized(err):
 		wrapped.Code, wrapped.Hint = "unauthorized", "the kubeconfig's credentials are not valid, or no longer"
 	case apierrors.IsForbidden(err):
@@ -134,20 +161,23 @@ func applyError(err error, kind GroupKind) error {
 		return explained(err, "apply failed")
 	}
 	reason := status.Status()
+	hint := ""
 	if kind == secretKind && reason.Reason != metav1.StatusReasonForbidden && reason.Reason != metav1.StatusReasonNotFound {
 		// The API server quotes the values that it refuses.
-		err = errors.New(withoutValues(reason))
+		err, hint = errors.New(withoutValues(reason)), "kubectl apply --dry-run=server shows them"
 	}
 	switch {
 	case reason.Reason == metav1.StatusReasonInvalid && strings.Contains(reason.Message, "immutable"):
 		return &Error{Code: "immutable", Err: fmt.Errorf("apply failed: %w", err),
 			Hint: "the field cannot be changed in place: delete the object, and the next run makes it anew"}
 	case reason.Reason == metav1.StatusReasonInvalid, reason.Reason == metav1.StatusReasonBadRequest, strings.Contains(reason.Message, "field not declared in schema"):
-		return &Error{Code: "invalid", Err: fmt.Errorf("apply failed: %w", err)}
+		return &Error{Code: "invalid", Err: fmt.Errorf("apply failed: %w", err), Hint: hint}
 	case reason.Reason == metav1.StatusReasonNotFound && reason.Details != nil && reason.Details.Kind == "namespaces":
 		return &Error{Code: "no-namespace", Err: fmt.Errorf("apply failed: %w", err), Hint: "add the Namespace to the manifests, or make it"}
 	case reason.Code == 413:
 		return &Error{Code: "too-large", Err: fmt.Errorf("apply failed: %w", err), Hint: "the API server takes objects of up to about 1.5 MB"}
+	case hint != "":
+		return &Error{Code: "failed", Err: fmt.Errorf("apply failed: %w", err), Hint: hint}
 	}
 	return explained(err, "apply failed")
 }

@@ -68,6 +68,9 @@ func (s *Store) Load(ctx context.Context) (*Inventory, error) {
 	if !ok {
 		return &Inventory{Entries: map[ID]*Entry{}, Sources: map[string]SourceState{}}, nil
 	}
+	if found.Kind != "ConfigMap" {
+		return nil, badAnswer(fmt.Errorf("reading the inventory %s: the answer is no ConfigMap", s))
+	}
 	inv, err := decodeInventory(found.Data)
 	if err != nil {
 		return nil, &Error{Code: "bad-inventory", Hint: "kubectl -n " + s.namespace + " get configmap " + s.object + " -o yaml shows it",

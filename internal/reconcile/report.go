@@ -61,7 +61,7 @@ func Failure(s *stage.IO, err error) error {
 	code, hint := kube.Explain(err)
 	switch {
 	case errors.As(err, &locked):
-		return stage.WithHint(stage.Locked(fmt.Errorf("another run is at work, nothing was changed: %w", err)), "run again when it is done")
+		return stage.WithHint(stage.Locked(fmt.Errorf("another run is at work, nothing was changed: %w", err)), "run again when it is done; the lease of a run that died runs out by itself, at the time in the message")
 	case errors.As(err, &refused), errors.Is(err, kube.ErrLostLease), code == "lost-lease":
 		return &stage.Error{Exit: stage.CodeRefused, Word: code, Hint: hint, Err: err}
 	case s.OutErr() != nil:
