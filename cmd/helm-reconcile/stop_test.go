@@ -237,7 +237,8 @@ func TestSafety19TwoRuns(t *testing.T) {
 	other := s.command(t.Context(), program)
 	var said bytes.Buffer
 	other.Stdin, other.Stderr = bytes.NewReader(s.stream()), &said
-	if code := s.exitCode(other.Run()); code != 7 || !strings.Contains(said.String(), "another run is at work") {
+	if code := s.exitCode(other.Run()); code != 7 || !strings.Contains(said.String(), "another run is at work") ||
+		!strings.Contains(said.String(), "runs out by itself") {
 		t.Errorf("exit code %d\n%s", code, said.String())
 	}
 	if two := s.status("two"); two != nil {

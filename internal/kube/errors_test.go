@@ -73,6 +73,9 @@ func TestApplyErrors(t *testing.T) {
 		if code != one.code || !strings.Contains(err.Error(), one.says) {
 			t.Errorf("%v of %v: %s: %v", one.err, one.kind, code, err)
 		}
+		if _, hint := Explain(err); strings.Contains(err.Error(), "withheld") != strings.Contains(hint, "--dry-run=server") {
+			t.Errorf("%v: hint %q", err, hint)
+		}
 		if strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("a value in a message: %v", err)
 		}

@@ -21,7 +21,7 @@ func (w Words) HoldBack(s *stage.IO, o Options, sources []kube.Source, held map[
 		if reason == nil {
 			reason = errors.New("the stream came without its sources")
 		}
-		s.HoldBack(jsonl.Error{Code: "not-whole", Message: fmt.Sprintf("nothing is %s: %v", w.Deleted, reason),
+		s.HoldBack(jsonl.Error{Code: stage.NotWhole, Message: fmt.Sprintf("nothing is %s: %v", w.Deleted, reason),
 			Hint: "a stage before this one died: its own message says why"})
 	}
 	for _, source := range sources {
@@ -32,7 +32,7 @@ func (w Words) HoldBack(s *stage.IO, o Options, sources []kube.Source, held map[
 		if names := held[source.Name]; len(names) > 0 {
 			message += "; held back: " + list(names)
 		}
-		s.HoldBack(jsonl.Error{Code: "not-whole", Source: source.Name, Message: message,
+		s.HoldBack(jsonl.Error{Code: stage.NotWhole, Source: source.Name, Message: message,
 			Hint: fmt.Sprintf("--assume-whole %ss all the same; a stage that filters on purpose wants no --prune", w.Delete)})
 	}
 }

@@ -27,6 +27,7 @@ type IO struct {
 	kept       []any
 	failures   int
 	held       bool
+	told       bool // an error of the stage's own has said that the input is not whole
 	changes    bool
 	counts     map[string]jsonl.Count
 	incomplete []string
@@ -126,6 +127,10 @@ func (s *IO) Fail(e jsonl.Error) {
 	_ = s.write(e) // a broken stdout is seen at the end of the run
 }
 
+// NotWhole is the code of an error that says in what way the input is not whole. What [IO.HoldBack]
+// has said of a truncated stream is not said again.
+const NotWhole = "not-whole"
+
 // HoldBack reports that something was not done for safety: an error record, a line on stderr,
 // exit code 4.
 func (s *IO) HoldBack(e jsonl.Error) {
@@ -135,7 +140,7 @@ func (s *IO) HoldBack(e jsonl.Error) {
 	s.Fail(e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held = true
+	s.held, s.told = true, s.told || e.Code == NotWhole
 }
 
 // PendingChanges makes the exit code 3 where nothing worse happened.
@@ -224,13 +229,16 @@ var errGivenUp = errors.New("the run was given up")
 // upstream says what the input was not, and whether that makes the run a partial one.
 func (s *IO) upstream() (partly bool) {
 	s.mu.Lock()
-	read := s.read // by a run that may have been given up: its tally is final once this is set
+	read, told := s.read, s.told // by a run that may have been given up: its tally is final once read is set
 	s.mu.Unlock()
 	if s.in == nil || !read {
 		return false
 	}
 	tally := s.in.Tally()
 	if err := tally.Truncated(); err != nil {
+		if told {
+			return true
+		}
 		s.voice.say("error", "the stream came truncated: "+err.Error(), "a stage before this one died: its own message says why")
 		return true
 	}
