@@ -152,7 +152,7 @@ var recordedInventory = func() string {
 		source := strings.TrimRight(strings.TrimPrefix(name, "gone-"), "12")
 		fmt.Fprintf(&entries, `{"kind": "ConfigMap", "namespace": "ns", "name": %q, "uid": "uid-%[1]s", "source": %q}`+"\n", name, source)
 	}
-	object, err := json.Marshal(map[string]any{"metadata": map[string]string{"resourceVersion": "1"},
+	object, err := json.Marshal(map[string]any{"kind": "ConfigMap", "metadata": map[string]string{"resourceVersion": "1"},
 		"data": map[string]string{"format": "1", "sources": "{}", "entries": entries.String()}})
 	if err != nil {
 		panic(err)
