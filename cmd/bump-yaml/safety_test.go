@@ -348,6 +348,31 @@ func TestStopFinishesThePush(t *testing.T) {
 	}
 }
 
+// SAFETY 20: a reader that goes away in mid-push does not stop the push, and does not go unsaid.
+func TestSafety20ReaderGoesInMidPush(t *testing.T) {
+	server := gitserver.Start(t)
+	repo := server.MustCreate("config.git", map[string]string{
+		"app.yaml": "{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {containers: [{name: app, image: reg.example/app:1}]}}\n",
+	})
+	in := streamOf(t, server.Server, filepath.Join(t.TempDir(), "mirror"), "config", "reg.example/app:2", "Pod/app")
+	reader, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	go io.Copy(io.Discard, reader)
+	server.BeforePush(func(string) { reader.Close() })
+	var said bytes.Buffer
+	code := stage.Exec(t.Context(), app, stage.Env{Stdin: bytes.NewReader(in), Stdout: out, Stderr: &said,
+		Now: time.Now, Getenv: func(string) string { return "" }, Version: "test"})
+	if code != 1 || strings.Count(said.String(), "error: writing the stream") != 1 {
+		t.Errorf("exit %d\n%s", code, said.String())
+	}
+	if text, err := repo.Git("show", "main:app.yaml"); err != nil || !strings.Contains(text, "reg.example/app:2") {
+		t.Errorf("the push did not land: %v\n%s", err, text)
+	}
+}
+
 // SAFETY 15, the other way round: the server took the push and its answer was lost. The branch is
 // read back, so the run knows.
 func TestSafety15LostAnswer(t *testing.T) {

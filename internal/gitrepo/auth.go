@@ -26,25 +26,11 @@ type Auth struct {
 	// TokenFile is a file whose first line is a token or password for https. The user name is
 	// that of the URL, else "x-access-token", which the usual servers take with any token.
 	TokenFile string
+	// What a URL has no use for is left alone: one environment serves repositories of both kinds.
 }
 
 // tokenUser is the user name that goes with a token when the URL has none.
 const tokenUser = "x-access-token"
-
-// check finds a credential that is of no use with the URL where none is given that is. Both kinds
-// together are for those who have URLs of both kinds.
-func (o *Auth) check(a *address) error {
-	forSSH := o.SSHKey != "" || o.KnownHosts != ""
-	switch {
-	case a.http() && forSSH && o.TokenFile == "":
-		return newFault(CodeBadKey, "an ssh key or known_hosts file is of no use with an "+a.scheme+" URL",
-			"use --token-file, or an ssh URL")
-	case !a.http() && o.TokenFile != "" && !forSSH:
-		return newFault(CodeBadKey, "a token file is of no use with an ssh URL",
-			"use --ssh-key and --known-hosts, or an https URL")
-	}
-	return nil
-}
 
 // httpAuth returns the credential for an http address, nil for none, and the texts to scrub.
 func (o *Auth) httpAuth(a *address) (transport.AuthMethod, []string, error) {

@@ -43,12 +43,6 @@ func newRemote(o *Options, configured string, getenv func(string) string) (*remo
 		}
 		return nil, err
 	}
-	if used == configured {
-		// Where insteadOf turned ssh into https a key is not the caller's mistake.
-		if err := o.Auth.check(r.addr); err != nil {
-			return nil, err
-		}
-	}
 	if r.addr.http() {
 		r.client = githttp.NewClient(&http.Client{Transport: &cappedTransport{r.httpTransport()}})
 		r.auth, r.scrub.secrets, err = o.Auth.httpAuth(r.addr)

@@ -72,8 +72,19 @@ func parseAddress(raw string) (*address, error) {
 			"serve the repository over https or ssh")
 	}
 	a := &address{scheme: "ssh", user: m[1], host: strings.Trim(m[2], "[]"), path: m[3]}
+	// https:user:password@host/path, or user:password@host/path: a URL whose slashes or scheme were
+	// lost, rather than a host of that name.
+	if a.user == "" && schemes[strings.ToLower(a.host)] || strings.Contains(a.path, "@") {
+		return nil, newFault(CodeBadURL, "the URL is not of the form user@host:path, and may hold a password", tokenHint)
+	}
 	return a, a.check()
 }
+
+// schemes are words that nobody means as a host.
+var schemes = map[string]bool{"https": true, "http": true, "ssh": true, "git": true, "file": true}
+
+// misplaced is user:password@ behind the host.
+var misplaced = regexp.MustCompile(`:[^/]*@`)
 
 func parseURL(raw string) (*address, error) {
 	u, err := url.Parse(raw)
@@ -95,6 +106,9 @@ func parseURL(raw string) (*address, error) {
 	}
 	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
 		return nil, newFault(CodeBadURL, "the URL has a query or a fragment", tokenHint)
+	}
+	if misplaced.MatchString(u.Path) {
+		return nil, newFault(CodeBadURL, "the URL's path looks as if it held a password", tokenHint)
 	}
 	if p := u.Port(); p != "" {
 		if a.port, err = strconv.Atoi(p); err != nil || a.port < 1 || a.port > 65535 {

@@ -206,9 +206,41 @@ func TestSafety23TokenFileStaysHidden(t *testing.T) {
 	if _, err := c.try(s.HTTP() + "/r.git"); err == nil || Code(err) != CodeBadKey {
 		t.Errorf("got %v", err)
 	}
-	c.auth = Auth{TokenFile: c.auth.TokenFile}
-	if _, err := c.try("git@host:r"); err == nil || !strings.Contains(err.Error(), "of no use with an ssh URL") {
-		t.Errorf("got %v", err)
+}
+
+// One environment serves repositories of both kinds: what a URL has no use for is left alone.
+func TestCredentialsOfTheOtherKind(t *testing.T) {
+	s := gitserver.Start(t)
+	s.MustCreate("r.git", map[string]string{"a": "1"})
+	c := newClient(t).ssh(s)
+	if _, err := c.try(s.HTTP() + "/r.git"); err != nil {
+		t.Errorf("http with an ssh key: %v", err)
+	}
+	c.auth.TokenFile = filepath.Join(t.TempDir(), "none")
+	if _, err := c.try(s.SSH() + "/r.git"); err != nil {
+		t.Errorf("ssh with a token file: %v", err)
+	}
+}
+
+// SAFETY 23: a URL that lost its slashes or its scheme may hold a password, and is not repeated.
+func TestSafety23MistypedURLs(t *testing.T) {
+	for _, raw := range []string{
+		"user:s3cretpw@127.0.0.1/x.git", "https:/user:s3cretpw@127.0.0.1/x.git", "https:user:s3cretpw@127.0.0.1/x.git",
+		"git:s3cretpw@127.0.0.1:x.git", "https://127.0.0.1/user:s3cretpw@x.git", "ssh://host/user:s3cretpw@x.git",
+		"HTTPS:user:s3cretpw@h/x.git", "me@user:s3cretpw@h:x.git", "user:s3cretpw@h", "https://user:s3cretpw@h/x.git",
+	} {
+		err := CheckURL(raw)
+		if err == nil || strings.Contains(err.Error()+Hint(err), "s3cret") {
+			t.Errorf("%s: %v", raw, err)
+		}
+		if name := Name(raw); strings.Contains(name, "s3cret") {
+			t.Errorf("%s: it would be named %s", raw, name)
+		}
+	}
+	for _, raw := range []string{"git@host:team/x.git", "host:x.git", "git@[::1]:x.git", "https://host/a@b/x.git", "ssh://git@host:22/x.git"} {
+		if err := CheckURL(raw); err != nil {
+			t.Errorf("%s: %v", raw, err)
+		}
 	}
 }
 
@@ -242,7 +274,7 @@ func TestSSHKeys(t *testing.T) {
 		"not a key":      {func(a *Auth) { a.SSHKey = a.KnownHosts }, "not a private key"},
 		"no known hosts": {func(a *Auth) { a.KnownHosts += "x" }, "reading the known hosts"},
 		"bad hosts":      {func(a *Auth) { a.KnownHosts = a.SSHKey }, "reading the known hosts"},
-		"token":          {func(a *Auth) { *a = Auth{TokenFile: a.SSHKey} }, "of no use with an ssh URL"},
+		"token":          {func(a *Auth) { *a = Auth{TokenFile: a.SSHKey, KnownHosts: a.KnownHosts} }, "there is no ssh key and no ssh agent"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.auth = good
