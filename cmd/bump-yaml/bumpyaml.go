@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 
@@ -67,9 +66,8 @@ func bump(ctx context.Context, s *stage.IO, o options, in *stream) ([]outcome, e
 	if len(in.picks) == 0 {
 		return nil, nil
 	}
-	if n := s.Tally().Planned(); n > 0 && !o.dryRun {
-		return nil, stage.WithHint(stage.Refused(fmt.Errorf("%d manifests in the stream are only planned: a dry run wrote them", n)),
-			"give --dry-run here too, or leave it out in the stages before")
+	if err := s.RefusePlanned(o.dryRun); err != nil {
+		return nil, err
 	}
 	var outcomes []outcome
 	for _, source := range in.bySource() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -92,7 +93,7 @@ func write(s *stage.IO, src origin, r result) error {
 	if len(r.Charts) > 0 {
 		s.Debugf("%s: charts left out: %s", src.name, r.Charts)
 	}
-	if objects == 0 {
+	if objects == 0 && len(r.Found) == 0 {
 		s.Warn("%s holds no manifest%s", src.name, below(src.paths))
 	}
 	return nil
@@ -102,5 +103,5 @@ func below(paths []string) string {
 	if len(paths) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" at or below %s", paths)
+	return " at or below " + strings.Join(paths, ", ")
 }

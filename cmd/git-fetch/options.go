@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"path/filepath"
@@ -125,6 +126,9 @@ func check(sources []origin) error {
 	for i := range sources {
 		src := &sources[i]
 		if err := gitrepo.CheckURL(src.url); err != nil {
+			if len(sources) > 1 {
+				err = fmt.Errorf("source %d of %d: %w", i+1, len(sources), err) // the URL may hold a password
+			}
 			return stage.WithHint(stage.Usage(err), gitrepo.Hint(err))
 		}
 		if src.name == "" {

@@ -93,7 +93,7 @@ func (r *Repo) send(ctx context.Context, session transport.ReceivePackSession, r
 	// The server answered, and said no.
 	return r.remote.fail(ctx, "pushing to", &fault{code: CodeRejected, cause: ErrRejected,
 		text: r.remote.scrub.clean(refusal(report, words.String())),
-		hint: "the server's rules for this branch decide; push to another branch for review, or allow this user"})
+		hint: "the server's rules for this branch decide: allow this user to push, or fetch and push a branch that takes it"})
 }
 
 // refusal is what the server said, its hooks' words last.

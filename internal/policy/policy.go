@@ -52,6 +52,9 @@ func Parse(text string) (Policy, error) {
 		p.constraint, err = parseConstraint(p.pattern)
 	default:
 		p.glob = strings.Split(p.pattern, "*")
+		if strings.Contains(p.pattern, ":") {
+			err = errors.New("no tag holds a colon, and the kinds of policies are glob, semver and regexp")
+		}
 	}
 	if p.pattern == "" {
 		err = errors.New("the pattern is empty")

@@ -87,9 +87,8 @@ func (o *Options) Settle(context string) {
 // Sources are the sources of the stream that was read, each with the word on whether all of it is
 // here. A stream that must not be acted on is an error: one that a dry run upstream wrote, say.
 func (o Options) Sources(s *stage.IO) ([]kube.Source, error) {
-	if n := s.Tally().Planned(); n > 0 && !o.DryRun {
-		return nil, stage.WithHint(stage.Refused(fmt.Errorf("%s only planned: a dry run wrote them", planned(n))),
-			"give --dry-run here too, or leave it out in the stages before")
+	if err := s.RefusePlanned(o.DryRun); err != nil {
+		return nil, err
 	}
 	var sources []kube.Source
 	for _, state := range s.Tally().States() {
@@ -108,13 +107,6 @@ func (o Options) Sources(s *stage.IO) ([]kube.Source, error) {
 		})
 	}
 	return sources, nil
-}
-
-func planned(n int) string {
-	if n == 1 {
-		return "1 manifest in the stream is"
-	}
-	return fmt.Sprintf("%d manifests in the stream are", n)
 }
 
 // Holder names this run in the lease.

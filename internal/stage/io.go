@@ -176,6 +176,21 @@ func (s *IO) Tally() *jsonl.Tally {
 	return s.in.Tally()
 }
 
+// RefusePlanned refuses a stream with manifests that only a dry run wrote; a stage that runs dry
+// itself takes it.
+func (s *IO) RefusePlanned(dryRun bool) error {
+	n := s.Tally().Planned()
+	if n == 0 || dryRun {
+		return nil
+	}
+	what := fmt.Sprintf("%d manifests in the stream are", n)
+	if n == 1 {
+		what = "1 manifest in the stream is"
+	}
+	return WithHint(Refused(fmt.Errorf("%s only planned: a dry run wrote them", what)),
+		"give --dry-run here too, or leave it out in the stages before")
+}
+
 // Count adds to the numbers of manifests of a source that this stage wrote and took out.
 func (s *IO) Count(source string, wrote, took int) {
 	s.mu.Lock()
