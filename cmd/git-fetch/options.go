@@ -132,7 +132,9 @@ func check(sources []origin) error {
 			return stage.WithHint(stage.Usage(err), gitrepo.Hint(err))
 		}
 		if src.name == "" {
-			src.name = gitrepo.Name(src.url)
+			if src.name = gitrepo.Name(src.url); !goodName.MatchString(src.name) {
+				return stage.Usagef("the URL's last element cannot be the name of a source: give one with --name") // nor is it shown: who knows what it is
+			}
 		}
 		if !goodName.MatchString(src.name) {
 			return stage.Usagef("%q cannot be the name of a source: letters, digits, dots, dashes and underscores, at most 63; give one with --name", src.name)

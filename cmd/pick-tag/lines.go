@@ -48,7 +48,7 @@ func readTags(r io.Reader) ([]policy.Tag, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("reading standard input: %w", err)
 		}
-		if text := strings.TrimRight(line, "\r\n"); text != "" {
+		if text := strings.TrimSpace(line); text != "" {
 			tag, err := parseLine(text)
 			if err != nil {
 				return nil, stage.Usage(fmt.Errorf("reading standard input: line %d: %w", n, err))

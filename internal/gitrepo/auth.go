@@ -76,6 +76,9 @@ func (o *Auth) sshAuth(a *address, getenv func(string) string) (transport.AuthMe
 	}
 	db, err := gitssh.NewKnownHostsDb(files...)
 	if err != nil {
+		if o.KnownHosts == "" && len(files) == 0 {
+			return nil, newFault(CodeHostKey, "there is no file of known hosts", hostKeyHint(a))
+		}
 		return nil, newFault(CodeHostKey, "reading the known hosts: "+oneLine(err.Error()), hostKeyHint(a))
 	}
 	check := gitssh.HostKeyCallbackHelper{
@@ -123,7 +126,7 @@ func loadKey(user, file string) (*gitssh.PublicKeys, error) {
 func (o *Auth) knownHosts(getenv func(string) string) ([]string, error) {
 	if o.KnownHosts != "" {
 		if _, err := os.Stat(o.KnownHosts); err != nil {
-			return nil, newFault(CodeHostKey, "reading the known hosts: "+pathError(err), "")
+			return nil, newFault(CodeHostKey, "reading the known hosts: "+pathError(err), "--known-hosts names a file with the server's host keys")
 		}
 		return []string{o.KnownHosts}, nil
 	}

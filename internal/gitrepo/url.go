@@ -60,7 +60,7 @@ func parseAddress(raw string) (*address, error) {
 		return nil, newFault(CodeBadURL, "the URL holds a blank or a control character", "")
 	}
 	if transport, _, ok := strings.Cut(raw, "::"); ok && !strings.ContainsAny(transport, "/@[") {
-		return nil, newFault(CodeBadURL, "a URL that names a transport program ("+transport+"::) is not supported",
+		return nil, newFault(CodeBadURL, "a URL that names a transport program is not supported",
 			"use https, ssh or user@host:path")
 	}
 	if strings.Contains(raw, "://") {
@@ -84,7 +84,7 @@ func parseAddress(raw string) (*address, error) {
 var schemes = map[string]bool{"https": true, "http": true, "ssh": true, "git": true, "file": true}
 
 // misplaced is user:password@ behind the host.
-var misplaced = regexp.MustCompile(`:[^/]*@`)
+var misplaced = regexp.MustCompile(`:.*@`)
 
 func parseURL(raw string) (*address, error) {
 	u, err := url.Parse(raw)
@@ -102,7 +102,11 @@ func parseURL(raw string) (*address, error) {
 			a.path = a.path[1:]
 		}
 	default:
-		return nil, newFault(CodeBadURL, "a "+a.scheme+":// URL is not supported", "use https, ssh or user@host:path")
+		known := "such a"
+		if schemes[a.scheme] || a.scheme == "ftp" {
+			known = "a " + a.scheme + "://" // any other word may be a password
+		}
+		return nil, newFault(CodeBadURL, known+" URL is not supported", "use https, ssh or user@host:path")
 	}
 	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
 		return nil, newFault(CodeBadURL, "the URL has a query or a fragment", tokenHint)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -105,10 +106,11 @@ func identify(object json.RawMessage) identity {
 }
 
 func (i identity) String() string {
-	if i.namespace == "" {
-		return i.kind + " " + i.name
+	kind := i.kind
+	if i.group != "" {
+		kind += "." + i.group
 	}
-	return i.kind + " " + i.namespace + "/" + i.name
+	return path.Join(kind, i.namespace, i.name)
 }
 
 // markDuplicates turns every object that is there more than once into faults.

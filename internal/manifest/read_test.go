@@ -36,15 +36,15 @@ func TestReadFiles(t *testing.T) {
 		}
 	}
 	want := []string{
-		"f0.yaml:1 ConfigMap x/a",
-		"f0.yaml:5 !duplicate ConfigMap x/b is written twice; the other place is f2.yaml:1",
+		"f0.yaml:1 ConfigMap/x/a",
+		"f0.yaml:5 !duplicate ConfigMap/x/b is written twice; the other place is f2.yaml:1",
 		"f0.yaml:9 !bad-yaml looks like an object but has no apiVersion",
-		"f0.yaml:11 ConfigMap z/c",
+		"f0.yaml:11 ConfigMap/z/c",
 		"f1.yaml:0 !bad-file gone",
-		"f2.yaml:1 !duplicate ConfigMap x/b is written twice; the other place is f0.yaml:5",
-		"f2.yaml:5 ConfigMap z/b",
-		"f3.yaml:1 !duplicate ConfigMap x/b is written twice; the other place is f0.yaml:5",
-		"f4.yaml:1 ConfigMap x/b",
+		"f2.yaml:1 !duplicate ConfigMap/x/b is written twice; the other place is f0.yaml:5",
+		"f2.yaml:5 ConfigMap/z/b",
+		"f3.yaml:1 !duplicate ConfigMap/x/b is written twice; the other place is f0.yaml:5",
+		"f4.yaml:1 ConfigMap/x/b",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
