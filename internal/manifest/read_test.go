@@ -44,7 +44,7 @@ func TestReadFiles(t *testing.T) {
 		"f2.yaml:1 !duplicate ConfigMap/x/b is written twice; the other place is f0.yaml:5",
 		"f2.yaml:5 ConfigMap/z/b",
 		"f3.yaml:1 !duplicate ConfigMap/x/b is written twice; the other place is f0.yaml:5",
-		"f4.yaml:1 ConfigMap/x/b",
+		"f4.yaml:1 ConfigMap.other/x/b",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
