@@ -265,7 +265,7 @@ func scriptShow(ts *testscript.TestScript, s *gitserver.Server, args []string) e
 
 func scriptMask(ts *testscript.TestScript, _ *gitserver.Server, args []string) error {
 	for _, name := range args {
-		text := strings.ReplaceAll(ts.ReadFile(name), ts.Getenv("WORK"), "/work")
+		text := strings.ReplaceAll(ts.ReadFile(name), ts.Getenv("WORK"), "$WORK")
 		if err := os.WriteFile(ts.MkAbs(name), []byte(text), 0o644); err != nil {
 			return err
 		}

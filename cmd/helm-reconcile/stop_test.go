@@ -200,7 +200,7 @@ func TestSafety20FullDisk(t *testing.T) {
 	s := newStand(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip(err)
+		t.Skip("no /dev/full here: ", err)
 	}
 	defer full.Close()
 	c := s.command(t.Context(), program)
