@@ -76,7 +76,7 @@ func (o *Auth) sshAuth(a *address, getenv func(string) string) (transport.AuthMe
 	}
 	db, err := gitssh.NewKnownHostsDb(files...)
 	if err != nil {
-		if o.KnownHosts == "" && len(files) == 0 {
+		if strings.Contains(err.Error(), "unable to find any valid known_hosts") {
 			return nil, newFault(CodeHostKey, "there is no file of known hosts", hostKeyHint(a))
 		}
 		return nil, newFault(CodeHostKey, "reading the known hosts: "+oneLine(err.Error()), hostKeyHint(a))

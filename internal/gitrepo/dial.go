@@ -215,6 +215,17 @@ func (r *remote) explain(f *fault, err error) string {
 	case strings.Contains(text, "unable to authenticate"):
 		f.code, f.hint = CodeAuth, "add the public key to the repository's deploy keys"
 		return "the server refused the ssh key"
+	case strings.Contains(text, "invalid pkt-len"):
+		f.hint = "something else than a git server answers at this address: check the URL"
+		return "the answer is not git's"
+	case strings.Contains(text, "status code: 403"):
+		f.code, f.hint = CodeAuth, "the server knows who asks, and this one may not: check the token's rights on this repository"
+	case strings.Contains(text, "status code: 429"):
+		f.hint = "the server asks for fewer requests: run less often"
+	case strings.Contains(text, "status code: 5"):
+		f.hint = "the server has a fault of its own; the next run may find it mended"
+	default:
+		f.hint = "check that the server runs and the address is right; https_proxy and no_proxy decide whether a proxy is asked"
 	}
 	return strings.TrimPrefix(text, "unknown error: ") // go-git's word for what the server said
 }

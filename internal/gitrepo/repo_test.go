@@ -277,7 +277,7 @@ func TestFetchFailures(t *testing.T) {
 		"no such repository ssh": {key, s.SSH() + "/none.git", "", CodeNotFound, "no such repository", "key"},
 		"empty":                  {newClient(t), s.HTTP() + "/empty.git", "", CodeEmpty, "the repository is empty", ""},
 		"no such branch":         {newClient(t), s.HTTP() + "/r.git", "prod", CodeNotFound, "there is no branch prod", "branches are: main"},
-		"nobody there":           {newClient(t), "http://127.0.0.1:1/r.git", "", CodeUnreachable, "connection refused", ""},
+		"nobody there":           {newClient(t), "http://127.0.0.1:1/r.git", "", CodeUnreachable, "connection refused", "check that the server runs"},
 		"nobody there ssh":       {key, "ssh://git@127.0.0.1:1/r.git", "", CodeUnreachable, "connection refused", ""},
 		"unknown host":           {stranger, other.SSH() + "/r.git", "", CodeHostKey, "the key of host 127.0.0.1 is unknown", "ssh-keyscan -p "},
 		"changed host":           {changed, s.SSH() + "/r.git", "", CodeHostKey, "is not the one in the known hosts", "in between"},
