@@ -194,7 +194,10 @@ func (r *remote) explain(f *fault, err error) string {
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		f.code, f.hint = CodeNotFound, "check the URL; servers say the same of a private repository without a token or key that may read it"
 		return "the server has no such repository"
-	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
+	case errors.Is(err, transport.ErrAuthorizationFailed):
+		f.code, f.hint = CodeAuth, "check what rights the token, or nobody without one, has on this repository"
+		return "the server does not allow it"
+	case errors.Is(err, transport.ErrAuthenticationRequired):
 		f.code = CodeAuth
 		if r.auth == nil {
 			f.hint = "give a token with --token-file FILE"
@@ -218,8 +221,6 @@ func (r *remote) explain(f *fault, err error) string {
 	case strings.Contains(text, "invalid pkt-len"):
 		f.hint = "something else than a git server answers at this address: check the URL"
 		return "the answer is not git's"
-	case strings.Contains(text, "status code: 403"):
-		f.code, f.hint = CodeAuth, "the server knows who asks, and this one may not: check the token's rights on this repository"
 	case strings.Contains(text, "status code: 429"):
 		f.hint = "the server asks for fewer requests: run less often"
 	case strings.Contains(text, "status code: 5"):
