@@ -79,6 +79,9 @@ func run(ctx context.Context, bin, corpus string) (err error) {
 	if _, err := t.script(ctx, "sync.sh", "--inventory", "crds", "--branch", "main", g.Git.SSH()+"/crds"); err != nil {
 		return err
 	}
+	if err := t.served(ctx); err != nil {
+		return err
+	}
 	fmt.Println("\nThe repository as it is:")
 	first, err := t.script(ctx, "gitops.sh", "--prune", "--branch", "master", repository)
 	if err != nil {
@@ -100,6 +103,17 @@ func run(ctx context.Context, bin, corpus string) (err error) {
 		return err
 	}
 	return t.arrived(ctx)
+}
+
+// served waits until the API server answers for the new kind: it lists one a moment before it does.
+func (t *town) served(ctx context.Context) error {
+	for range 100 {
+		if list, err := t.Cluster.Do(ctx, "GET", "/apis/helm.fluxcd.io/v1/helmreleases", ""); err == nil && list != nil {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return errors.New("HelmReleases are not served 10 s after their definition was applied")
 }
 
 func (t *town) prepare(bin, config string) error {
