@@ -119,10 +119,14 @@ type Image struct {
 	Ref string `json:"ref"`
 	// Repository is the canonical name, for example index.docker.io/library/alpine.
 	Repository string `json:"repository"`
-	// Policy is kind:pattern, kind being glob, semver or regexp. "glob:*" when none is written.
+	// Policy is kind:pattern, kind being glob, semver, regexp, alphabetical or numerical. "glob:*" when
+	// none is written.
 	Policy string `json:"policy"`
 	// PolicyKey is the key of the annotation that the policy was read from; absent when none is written.
 	PolicyKey string `json:"policyKey,omitempty"`
+	// MinAge is the age below which a tag is not to be taken, as Go writes durations ("24h0m0s"); absent
+	// when any age will do.
+	MinAge string `json:"minAge,omitempty"`
 	// Automated, Locked and Ignored are the workload's policies of these names.
 	Automated bool `json:"automated"`
 	Locked    bool `json:"locked"`
@@ -148,21 +152,24 @@ type Field struct {
 // Role is the part of an image reference that a [Field] holds.
 type Role string
 
-// The parts of an image reference. RoleImage may carry registry and tag, RoleRepository too
-// where no field of their own exists.
+// The parts of an image reference. RoleImage may carry registry, tag and digest, RoleRepository too
+// where no field of their own exists, and RoleTag a digest after its tag.
 const (
 	RoleImage      Role = "image"
 	RoleRegistry   Role = "registry"
 	RoleRepository Role = "repository"
 	RoleTag        Role = "tag"
+	RoleDigest     Role = "digest"
 )
 
 // Tag is one tag of an image repository.
 type Tag struct {
 	Name string `json:"name"`
-	// Digest is the manifest's digest; absent unless metadata was needed.
+	// Digest is what the tag names: the digest of an image manifest or of an index; absent unless it
+	// was needed, as for an image that is pinned to a digest.
 	Digest string `json:"digest,omitempty"`
-	// Created is the image's creation time in UTC; absent unless the policy orders by time.
+	// Created is the image's creation time in UTC; absent unless the policy orders by time or the
+	// tag's age counts.
 	Created *time.Time `json:"created,omitempty"`
 	// Fault says why the tag has no metadata although it was needed.
 	Fault string `json:"fault,omitempty"`
@@ -188,7 +195,37 @@ type Pick struct {
 	Reason Reason `json:"reason"`
 	// Message explains the reason in a sentence; absent where the reason says it all.
 	Message string `json:"message,omitempty"`
+	// Available is the reference that the policy chooses where the pick leaves the image only because
+	// the workload is locked, or nobody asked for updates; absent otherwise.
+	Available string `json:"available,omitempty"`
+	// Candidates are all tags of the repository and what became of each, best first; absent unless
+	// pick-tag was asked to explain.
+	Candidates []Candidate `json:"candidates,omitempty"`
 }
+
+// Candidate is one tag of a repository as a policy saw it.
+type Candidate struct {
+	Tag     string           `json:"tag"`
+	Verdict CandidateVerdict `json:"verdict"`
+	// Created is the creation time, where it was known.
+	Created *time.Time `json:"created,omitempty"`
+	// Message says more where the verdict does not say it all.
+	Message string `json:"message,omitempty"`
+}
+
+// CandidateVerdict is what a policy made of one tag.
+type CandidateVerdict string
+
+// The verdicts on a tag.
+const (
+	CandidateChosen     CandidateVerdict = "chosen"      // the best; it may be the current one
+	CandidateOlder      CandidateVerdict = "older"       // matches, and stands below the chosen one
+	CandidateTooYoung   CandidateVerdict = "too-young"   // matches, and is younger than the age asked for
+	CandidateNoMetadata CandidateVerdict = "no-metadata" // matches, and what the policy needs to know of it is not known
+	CandidatePreRelease CandidateVerdict = "pre-release" // left out only because the constraint names no pre-release
+	CandidateNotSemver  CandidateVerdict = "not-semver"  // reads as no version
+	CandidateFiltered   CandidateVerdict = "filtered"    // does not match
+)
 
 // Reason says why a pick changes an image or leaves it.
 type Reason string
@@ -203,10 +240,12 @@ const (
 	ReasonIgnored      Reason = "ignored"       // the workload is ignored
 	ReasonNotWhole     Reason = "not-whole"     // the tag list is not whole
 	ReasonNoMatch      Reason = "no-match"      // no tag matches the policy
-	ReasonNoMetadata   Reason = "no-metadata"   // a tag that could win has no creation time for now
+	ReasonNoMetadata   Reason = "no-metadata"   // of a tag that could win, something that is needed is not known for now
+	ReasonTooYoung     Reason = "too-young"     // every tag that could win is younger than the age asked for
+	ReasonRetagged     Reason = "retagged"      // the tag stays, and now names another digest: To has that
 	ReasonOlder        Reason = "older"         // the best match stands below From: a downgrade
 	ReasonPolicy       Reason = "bad-policy"    // the policy does not parse
-	ReasonPinned       Reason = "pinned"        // From names a digest
+	ReasonPinned       Reason = "pinned"        // From names a digest and no tag
 )
 
 // Commit is one commit that bump-yaml made, or, planned, would make.
@@ -216,6 +255,9 @@ type Commit struct {
 	Source string `json:"source"`
 	// Branch is the branch that was pushed.
 	Branch string `json:"branch"`
+	// Base is the branch that the source was fetched from, where another was pushed for review;
+	// absent when it is Branch.
+	Base string `json:"base,omitempty"`
 	// Revision is the new commit; absent under a dry run.
 	Revision string `json:"revision,omitempty"`
 	// Parent is the commit that it stands on.
@@ -235,10 +277,13 @@ type Edit struct {
 	File string `json:"file"`
 	// Line is the scalar's line, from 1.
 	Line int `json:"line"`
-	// ID and Container name the workload.
-	ID        string `json:"id"`
-	Container string `json:"container"`
-	// Old and New are the scalar's text before and after.
+	// ID names the workload.
+	ID string `json:"id"`
+	// Container is the container whose image changes; absent where an annotation does.
+	Container string `json:"container,omitempty"`
+	// Annotation is the key of the annotation that changes; absent where an image does.
+	Annotation string `json:"annotation,omitempty"`
+	// Old and New are the scalar's text before and after; empty where there was, or is, none.
 	Old string `json:"old"`
 	New string `json:"new"`
 }
