@@ -34,6 +34,40 @@ type App struct {
 	// the program has no such flag. Standard input is then no stream either, see [IO.Stdin].
 	Plain func(c *cli.Context) bool
 	Run   func(ctx context.Context, s *IO, c *cli.Context) error
+	// Commands are further jobs of the program, asked for by their name as the first argument. Each
+	// has flags of its own; its records and messages carry the program's name.
+	Commands []*App
+
+	program string // of a command: the name of its program
+}
+
+// resolve gives the app that the arguments ask for, a command or the program itself, and the
+// arguments that are left.
+func (app *App) resolve(args []string) (*App, []string) {
+	for _, command := range app.Commands {
+		if len(args) > 0 && args[0] == command.Name {
+			chosen := *command
+			chosen.program = app.Name
+			return &chosen, args[1:]
+		}
+	}
+	return app, args
+}
+
+// stage is the name in records and messages.
+func (app *App) stage() string {
+	if app.program != "" {
+		return app.program
+	}
+	return app.Name
+}
+
+// typed is what a person types to run the app.
+func (app *App) typed() string {
+	if app.program != "" {
+		return app.program + " " + app.Name
+	}
+	return app.Name
 }
 
 // Env is what a program finds around it.
@@ -59,7 +93,7 @@ func Main(app *App) { MainAt(app, time.Now, buildVersion()) }
 
 // MainAt is Main with a clock and a version, so that golden files stay still.
 func MainAt(app *App, now func() time.Time, version string) {
-	if app.Writes {
+	if chosen, _ := app.resolve(os.Args[1:]); chosen.Writes {
 		// A broken pipe must not kill a program that is changing something; the failed write is
 		// an error at its end.
 		signal.Ignore(syscall.SIGPIPE)
@@ -92,12 +126,13 @@ func buildVersion() string {
 
 // Exec runs the program in an environment and gives its exit code.
 func Exec(ctx context.Context, app *App, env Env) int {
-	say := &voice{w: env.Stderr, name: app.Name, now: env.Now, terminal: env.StderrTerminal}
+	app, env.Args = app.resolve(env.Args)
+	say := &voice{w: env.Stderr, name: app.stage(), now: env.Now, terminal: env.StderrTerminal}
 	code := CodeDone
 	command := &cli.App{
-		Name: app.Name, Usage: app.Usage, ArgsUsage: app.ArgsUsage, Description: app.Manual,
-		UsageText: usageText(app), CustomAppHelpTemplate: helpTemplate,
-		Flags: append(append([]cli.Flag{}, app.Flags...), commonFlags(app, env)...),
+		Name: app.typed(), Usage: app.Usage, ArgsUsage: app.ArgsUsage, Description: app.Manual,
+		UsageText: usageText(app), CustomAppHelpTemplate: helpTemplate(app),
+		Flags: append(append([]cli.Flag{}, app.Flags...), commonFlags(app)...),
 		// The library writes usage errors where it writes help: into the stream. It gets no
 		// chance: OnUsageError hands them back, and help is only what --help asked for.
 		Writer: env.Stdout, ErrWriter: env.Stderr, HideHelpCommand: true, HideVersion: true,
@@ -117,14 +152,14 @@ func Exec(ctx context.Context, app *App, env Env) int {
 	}
 	args, err := flagsFirst(env.Args, command.Flags)
 	if err == nil {
-		err = command.RunContext(ctx, append([]string{app.Name}, args...))
+		err = command.RunContext(ctx, append([]string{app.stage()}, args...))
 	}
 	if err == nil {
 		return code
 	}
 	known := describe(err)
 	if known.Hint == "" && known.Exit == CodeUsage {
-		known.Hint = app.Name + " --help shows the flags and an example"
+		known.Hint = app.typed() + " --help shows the flags and an example"
 	}
 	say.say("error", err.Error(), known.Hint)
 	return known.Exit
@@ -139,7 +174,7 @@ func run(ctx context.Context, app *App, env Env, say *voice, c *cli.Context) (in
 		return 0, err
 	}
 	if app.ArgsUsage == "" && c.Args().Present() {
-		return 0, Usagef("%s takes no arguments: %q", app.Name, c.Args().First())
+		return 0, noArguments(app, c.Args().First())
 	}
 	if err := setFormat(say, c.String("log-format")); err != nil {
 		return 0, err
@@ -154,7 +189,7 @@ func run(ctx context.Context, app *App, env Env, say *voice, c *cli.Context) (in
 	}
 	plain := app.Plain != nil && app.Plain(c)
 	if app.Reads && !plain && env.StdinTerminal {
-		return 0, WithHint(Usagef("standard input is a terminal, a stream is expected"), "pipe a stream into it: git-fetch … | "+app.Name)
+		return 0, WithHint(Usagef("standard input is a terminal, a stream is expected"), "pipe a stream into it: git-fetch … | "+app.typed())
 	}
 	out, err := newOutput(env.Stdout, form, c.String("record"))
 	if err != nil {
@@ -164,7 +199,7 @@ func run(ctx context.Context, app *App, env Env, say *voice, c *cli.Context) (in
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, timeoutError{limit})
 	defer cancel()
 	env.Stdin = interruptible(ctx, env.Stdin, grace(app)/2)
-	s := &IO{name: app.Name, env: env, out: out, voice: say, counts: map[string]jsonl.Count{}, totals: map[string]int{}}
+	s := &IO{name: app.stage(), env: env, out: out, voice: say, counts: map[string]jsonl.Count{}, totals: map[string]int{}}
 	if app.Reads && !plain {
 		s.in, s.reading = jsonl.NewReader(env.Stdin), true
 	}

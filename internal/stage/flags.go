@@ -13,27 +13,31 @@ import (
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 )
 
-// commonFlags are the flags of all six programs.
-func commonFlags(app *App, env Env) []cli.Flag {
-	return []cli.Flag{
+// commonFlags are the flags of all six programs. A command has no completion of its own: that of the
+// program knows it.
+func commonFlags(app *App) []cli.Flag {
+	flags := []cli.Flag{
 		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write `FORM` to standard output: json (a stream), table (for people) or results (a stream without manifests and images); default json, at a terminal table"},
 		&cli.StringFlag{Name: "record", Usage: "keep the whole stream in `FILE` too, with mode 0600; it may hold Secrets"},
 		&cli.DurationFlag{Name: "timeout", Value: 10 * time.Minute, Usage: "give up after `DURATION`"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say more on standard error"},
 		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "write standard error as `FORMAT`: text or json"},
-		&cli.StringFlag{Name: "completion", Usage: "print the completion script for `SHELL` (bash, zsh or fish) and exit"},
 		&cli.BoolFlag{Name: "version", Usage: "print the version and exit"},
 	}
+	if app.program == "" {
+		flags = append(flags, &cli.StringFlag{Name: "completion", Usage: "print the completion script for `SHELL` (bash, zsh or fish) and exit"})
+	}
+	return flags
 }
 
 // sideJobs does what is asked for instead of the program's work.
 func sideJobs(app *App, env Env, c *cli.Context) (done bool, err error) {
 	switch shell := c.String("completion"); {
 	case c.Bool("version"):
-		_, err = fmt.Fprintf(env.Stdout, "%s %s (stream version %d, %s)\n", app.Name, env.Version, jsonl.Version, runtime.Version())
+		_, err = fmt.Fprintf(env.Stdout, "%s %s (stream version %d, %s)\n", app.stage(), env.Version, jsonl.Version, runtime.Version())
 		return true, err
 	case shell != "":
-		script, err := completion(shell, app.Name, c.App.Flags)
+		script, err := completion(shell, app, c.App.Flags)
 		if err != nil {
 			return true, err
 		}
@@ -101,8 +105,21 @@ func noEmptyValues(c *cli.Context, flags []cli.Flag) error {
 	return nil
 }
 
+// noArguments refuses an argument. Where the program has commands it was meant for one.
+func noArguments(app *App, argument string) error {
+	err := Usagef("%s takes no arguments: %q", app.typed(), argument)
+	if len(app.Commands) == 0 {
+		return err
+	}
+	var names []string
+	for _, command := range app.Commands {
+		names = append(names, app.Name+" "+command.Name)
+	}
+	return WithHint(err, "a command comes before all flags: "+strings.Join(names, ", "))
+}
+
 func usageText(app *App) string {
-	text := app.Name + " [flags]"
+	text := app.typed() + " [flags]"
 	if app.ArgsUsage != "" {
 		text += " " + app.ArgsUsage
 	}
@@ -112,14 +129,29 @@ func usageText(app *App) string {
 	return text
 }
 
-const helpTemplate = `{{.Name}} - {{.Usage}}
+// helpTemplate is the page of --help. The library's own list of commands stays empty: commands are
+// resolved before it sees the arguments.
+func helpTemplate(app *App) string {
+	if len(app.Commands) == 0 {
+		return helpHead + helpTail
+	}
+	commands := "COMMANDS\n"
+	for _, command := range app.Commands {
+		commands += fmt.Sprintf("   %-10s %s\n", command.Name, command.Usage)
+	}
+	return helpHead + commands + "   " + app.Name + " COMMAND --help tells of each\n\n" + helpTail
+}
+
+const helpHead = `{{.Name}} - {{.Usage}}
 
 USAGE
    {{.UsageText}}
 
 {{.Description}}
 
-FLAGS{{range .VisibleFlags}}
+`
+
+const helpTail = `FLAGS{{range .VisibleFlags}}
    {{.}}{{end}}
 
 EXIT CODES

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	osexec "os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -432,6 +434,59 @@ func TestHelpVersionCompletion(t *testing.T) {
 		"--completion=zsh": "#compdef try", "--completion=fish": "complete -c try -l record"} {
 		if got := exec(t, t.Context(), app, strings.NewReader(""), arg); got.code != 0 || !strings.Contains(got.out, want) || got.errors != "" {
 			t.Errorf("%s: exit %d, %q, %q", arg, got.code, got.errors, got.out)
+		}
+	}
+}
+
+// TestCommands: a command is asked for by the first argument, has flags of its own, and speaks in
+// the program's name.
+func TestCommands(t *testing.T) {
+	app := try(nil)
+	app.ArgsUsage = ""
+	app.Commands = []*stage.App{{Name: "mark", Usage: "mark things", ArgsUsage: "WORD", Manual: "   try mark well",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "well"}},
+		Run: func(_ context.Context, s *stage.IO, c *cli.Context) error {
+			s.Warn("%s, well: %v", c.Args().First(), c.Bool("well"))
+			return nil
+		}}}
+	tests := []struct {
+		args             []string
+		code             int
+		out, errors, not string
+	}{
+		{[]string{"mark", "it", "--well"}, 0, myBegin + myEnd, "try: warning: it, well: true\n", ""},
+		{[]string{"mark", "--loud"}, 2, "", "try: error: flag provided but not defined: -loud\ntry: hint: try mark --help shows", ""},
+		{[]string{"--loud", "mark"}, 2, "", "try takes no arguments: \"mark\"\ntry: hint: a command comes before all flags: try mark\n", ""},
+		{[]string{"--help"}, 0, "COMMANDS\n   mark       mark things\n   try COMMAND --help tells of each\n", "", "--well"},
+		{[]string{"mark", "--help"}, 0, "try mark [flags] WORD\n\n   try mark well\n\nFLAGS\n   --well", "", "--loud"},
+		{[]string{"mark", "--completion=bash"}, 2, "", "not defined", ""},
+		{[]string{"--completion=bash"}, 0, "\tmark) flags='--well --output", "", ""},
+		{[]string{"--completion=zsh"}, 0, "\tmark) flags=(--well --output", "", ""},
+		{[]string{"--completion=fish"}, 0, "complete -c try -n '__fish_seen_subcommand_from mark' -l well", "", ""},
+	}
+	for _, test := range tests {
+		got := exec(t, t.Context(), app, strings.NewReader(whole), test.args...)
+		if got.code != test.code || !strings.Contains(got.out, test.out) || !strings.Contains(got.errors, test.errors) || test.not != "" && strings.Contains(got.out, test.not) {
+			t.Errorf("%q: exit %d, %q, %s", test.args, got.code, got.errors, got.out)
+		}
+	}
+}
+
+// TestCompletionInBash lets bash itself complete.
+func TestCompletionInBash(t *testing.T) {
+	bash, err := osexec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash here")
+	}
+	app := try(nil)
+	app.Commands = []*stage.App{{Name: "mark", Flags: []cli.Flag{&cli.BoolFlag{Name: "well"}}}}
+	completion := exec(t, t.Context(), app, strings.NewReader(""), "--completion=bash").out
+	for typed, want := range map[string]string{"try ma": "mark", "try --lou": "--loud", "try mark --we": "--well", "try mark --lou": "", "try mark --recor": "--record", "try --output j": "json"} {
+		words := strings.Fields(typed)
+		script := fmt.Sprintf("%s\nCOMP_WORDS=(%s) COMP_CWORD=%d\n_try\necho \"${COMPREPLY[*]}\"\n", completion, typed, len(words)-1)
+		out, err := osexec.Command(bash, "--norc", "-c", script).Output()
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			t.Errorf("%q is completed to %q (%v), want %q", typed, got, err, want)
 		}
 	}
 }
