@@ -103,6 +103,39 @@ func (c Credentials) find(repository string) (*authn.AuthConfig, error) {
 	}
 }
 
+// Login is what [Credentials] hold for one repository. Logins can be compared; the zero value is none.
+type Login struct {
+	entry dockerAuth
+	known bool
+}
+
+// For finds the login for a repository.
+func (c Credentials) For(repository imageref.Ref) Login {
+	entry, known := c.entry(repository.Canonical().Name())
+	return Login{entry, known}
+}
+
+// credential is what the session logs in with; nil for nothing.
+func (s *session) credential() (*authn.AuthConfig, error) {
+	if s.login.known {
+		return s.login.entry.config()
+	}
+	return s.host.client.options.Credentials.find(s.host.name + "/" + s.path)
+}
+
+func (c Credentials) entry(key string) (entry dockerAuth, known bool) {
+	for {
+		if entry, known = c.entries[key]; known {
+			return entry, true
+		}
+		end := strings.LastIndexByte(key, '/')
+		if end < 0 {
+			return entry, false
+		}
+		key = key[:end]
+	}
+}
+
 func (e dockerAuth) config() (*authn.AuthConfig, error) {
 	config := &authn.AuthConfig{Username: e.Username, Password: e.Password, IdentityToken: e.IdentityToken, RegistryToken: e.RegistryToken}
 	if e.Auth != "" {

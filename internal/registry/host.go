@@ -30,14 +30,20 @@ type host struct {
 	err       error
 
 	mu       sync.Mutex
-	sessions map[string]*session
+	sessions map[sessionKey]*session
 	scrubber *strings.Replacer
 }
 
-// session is a repository of a host: a token is for one repository.
+// sessionKey is what a token is for: one repository, and one login.
+type sessionKey struct {
+	path  string // the repository within the host
+	login Login
+}
+
+// session is access to a repository of a host.
 type session struct {
-	host   *host
-	path   string // the repository within the host
+	host *host
+	sessionKey
 	once   sync.Once
 	client http.RoundTripper
 	err    error
@@ -50,7 +56,7 @@ func (c *Client) host(address string) *host {
 	defer c.mu.Unlock()
 	h := c.hosts[address]
 	if h == nil {
-		h = &host{client: c, name: address, sessions: map[string]*session{}, scrubber: c.options.Credentials.scrubber(),
+		h = &host{client: c, name: address, sessions: map[sessionKey]*session{}, scrubber: c.options.Credentials.scrubber(),
 			slots: make(chan struct{}, max(c.options.Parallel, 1))}
 		c.hosts[address] = h
 	}
@@ -69,10 +75,11 @@ func (c *Client) session(ctx context.Context, repository imageref.Ref) (*session
 		return nil, h.err
 	}
 	h.mu.Lock()
-	s := h.sessions[canonical.Repository]
+	key := sessionKey{canonical.Repository, c.login}
+	s := h.sessions[key]
 	if s == nil {
-		s = &session{host: h, path: canonical.Repository}
-		h.sessions[canonical.Repository] = s
+		s = &session{host: h, sessionKey: key}
+		h.sessions[key] = s
 	}
 	h.mu.Unlock()
 	s.once.Do(func() { s.err = h.fail("asking for access to "+canonical.Name(), s.open(ctx)) })
@@ -100,7 +107,7 @@ func (h *host) fence(trusted ...string) *fence {
 // open gets a token where the host wants one.
 func (s *session) open(ctx context.Context) error {
 	h := s.host
-	config, err := h.client.options.Credentials.find(h.name + "/" + s.path)
+	config, err := s.credential()
 	if err != nil {
 		return &Error{Fault: Credential, Doing: "reading the credential for " + h.name, Host: h.name, Err: err}
 	}

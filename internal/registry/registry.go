@@ -43,6 +43,12 @@ type Options struct {
 
 // Client reads registries. Its methods may be called at the same time.
 type Client struct {
+	*shared
+	login Login
+}
+
+// shared is what the clients that [Client.As] makes have in common.
+type shared struct {
 	options Options
 	wire    http.RoundTripper
 
@@ -53,7 +59,7 @@ type Client struct {
 
 // New makes a client.
 func New(options Options) *Client {
-	c := &Client{options: options, hosts: map[string]*host{}, gates: map[string]*gate{}}
+	c := &Client{shared: &shared{options: options, hosts: map[string]*host{}, gates: map[string]*gate{}}}
 	if c.options.Now == nil {
 		c.options.Now = time.Now
 	}
@@ -69,6 +75,10 @@ func New(options Options) *Client {
 	c.wire = &patient{client: c, next: &impatient{limit: options.RequestTimeout, next: c.wire}}
 	return c
 }
+
+// As gives a client that logs in with this before anything else. Both share connections, rates and
+// handshakes.
+func (c *Client) As(login Login) *Client { return &Client{c.shared, login} }
 
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
