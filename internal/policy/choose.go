@@ -75,34 +75,19 @@ func (p Policy) Choose(tags []Tag, current string, allowOlder bool) Choice {
 	return Choice{Older, current, fmt.Sprintf("%s is the best match and is older than %s", f.best.Name, current)}
 }
 
-// place is where a tag stands in a policy's order.
-type place struct {
-	known   bool
-	created time.Time
-	version *semver.Version
-}
-
-// place finds a tag's place. A version tells its own; a time only a tag that the policy matches has,
-// so that a tag from before the policy was changed never blocks the new one.
+// place finds a tag's place. A version tells its own; in the other orders only a tag that the policy
+// matches has one, so that a tag from before the policy was changed never blocks the new one.
 func (p Policy) place(tags []Tag, name string) place {
-	if !p.ByTime() {
-		v, err := semver.NewVersion(name)
-		return place{known: err == nil, version: v}
+	what, at := p.look(name)
+	if !p.ByTime() || what != matching {
+		return at
 	}
-	at := place{}
 	for _, t := range tags {
-		if t.Name == name && t.Created.After(at.created) && p.Matches(name) {
+		if t.Name == name && t.Created.After(at.created) {
 			at = place{known: true, created: t.Created}
 		}
 	}
 	return at
-}
-
-func (p Policy) compare(a, b place) int {
-	if p.ByTime() {
-		return a.created.Compare(b.created)
-	}
-	return a.version.Compare(b.version)
 }
 
 // candidate is a tag that could be chosen.
@@ -112,7 +97,7 @@ type candidate struct {
 }
 
 // filtered is what a policy finds in a list.
-type filtered struct {
+type filteredTags struct {
 	matching int
 	best     *candidate
 	unknown  *Tag // the first by name with a passing fault
@@ -122,8 +107,8 @@ type filtered struct {
 	onlyCurrent bool
 }
 
-func (p Policy) filter(tags []Tag, current string) filtered {
-	f := filtered{onlyCurrent: true}
+func (p Policy) filter(tags []Tag, current string) filteredTags {
+	f := filteredTags{onlyCurrent: true}
 	for i := range tags {
 		t := &tags[i]
 		if !p.Matches(t.Name) {
@@ -161,7 +146,7 @@ func (p Policy) better(a, b *candidate, current string) bool {
 	return a.Name > b.Name
 }
 
-func (f *filtered) drop(t *Tag) {
+func (f *filteredTags) drop(t *Tag) {
 	if t.Passing {
 		if f.unknown == nil || t.Name < f.unknown.Name {
 			f.unknown = t
@@ -174,7 +159,7 @@ func (f *filtered) drop(t *Tag) {
 	}
 }
 
-func (f *filtered) dropped() string {
+func (f *filteredTags) dropped() string {
 	if f.without == nil || f.without.Fault == "" {
 		return ""
 	}
@@ -200,7 +185,7 @@ func (p Policy) noPlace(tags []Tag, current string) string {
 	if current == "" {
 		return "the image had no tag"
 	}
-	if !p.ByTime() {
+	if p.kind == kindSemver {
 		return fmt.Sprintf("%s is no version", current)
 	}
 	if !p.Matches(current) {

@@ -6,6 +6,10 @@
 //   - regexp:R, or regex:R: RE2, anywhere in the tag unless anchored; ordered by creation time.
 //   - semver:C: tags that read as a version (v1, 1.2 and 01.2.3 do) and satisfy the constraint;
 //     ordered by precedence. A constraint without a pre-release part matches no pre-release.
+//   - alphabetical:R: RE2 as in regexp; ordered by a key, byte for byte. The key is the text of the
+//     first capture group, or the whole match where the expression has no group.
+//   - numerical:R: the same, the key being a decimal number of any size; a tag whose key is none
+//     does not match.
 //
 // The tag "latest", in any case of letters, matches nothing but the policy glob:latest.
 //
@@ -14,9 +18,11 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -27,9 +33,11 @@ const Default = "glob:*"
 
 // The kinds.
 const (
-	kindGlob   = "glob"
-	kindSemver = "semver"
-	kindRegexp = "regexp"
+	kindGlob         = "glob"
+	kindSemver       = "semver"
+	kindRegexp       = "regexp"
+	kindAlphabetical = "alphabetical"
+	kindNumerical    = "numerical"
 )
 
 // Policy is a parsed policy. Its zero value matches nothing.
@@ -46,14 +54,14 @@ func Parse(text string) (Policy, error) {
 	p.kind, p.pattern = split(text)
 	var err error
 	switch p.kind {
-	case kindRegexp:
+	case kindRegexp, kindAlphabetical, kindNumerical:
 		p.expression, err = regexp.Compile(p.pattern)
 	case kindSemver:
 		p.constraint, err = parseConstraint(p.pattern)
 	default:
 		p.glob = strings.Split(p.pattern, "*")
 		if strings.Contains(p.pattern, ":") {
-			err = errors.New("no tag holds a colon, and the kinds of policies are glob, semver and regexp")
+			err = errors.New("no tag holds a colon, and the kinds of policies are glob, semver, regexp, alphabetical and numerical")
 		}
 	}
 	if p.pattern == "" {
@@ -73,10 +81,13 @@ func Normal(text string) string {
 
 func split(text string) (kind, pattern string) {
 	kind, pattern, found := strings.Cut(text, ":")
-	switch {
-	case found && (kind == kindGlob || kind == kindSemver || kind == kindRegexp):
+	if !found {
+		return kindGlob, text
+	}
+	switch kind {
+	case kindGlob, kindSemver, kindRegexp, kindAlphabetical, kindNumerical:
 		return kind, pattern
-	case found && kind == "regex":
+	case "regex":
 		return kindRegexp, pattern
 	}
 	return kindGlob, text
@@ -95,46 +106,34 @@ func parseConstraint(text string) (*semver.Constraints, error) {
 // String is the policy in its one form.
 func (p Policy) String() string { return p.kind + ":" + p.pattern }
 
-// ByTime says that the policy orders tags by the creation time of their images.
-func (p Policy) ByTime() bool { return p.kind != kindSemver }
+// ByTime says that the policy orders tags by the creation time of their images. The others need
+// to know nothing but the names.
+func (p Policy) ByTime() bool { return p.kind == kindGlob || p.kind == kindRegexp }
 
 // Matches says that the policy may choose the tag.
 func (p Policy) Matches(tag string) bool {
-	if strings.EqualFold(tag, "latest") {
-		return p.kind == kindGlob && p.pattern == "latest" && tag == "latest"
-	}
-	switch {
-	case p.expression != nil:
-		return p.expression.MatchString(tag)
-	case p.constraint != nil:
-		v, err := semver.NewVersion(tag)
-		return err == nil && p.constraint.Check(v)
-	case p.glob != nil:
-		return matchGlob(p.glob, tag)
-	}
-	return false
+	found, _ := p.look(tag)
+	return found == matching
 }
 
-// matchGlob wants the first text at the start, the last at the end and the others in between, in
-// their order; taking each at its first place leaves the most for those that follow.
-func matchGlob(texts []string, tag string) bool {
-	first, last := texts[0], texts[len(texts)-1]
-	if len(texts) == 1 {
-		return tag == first
+// Ranked gives the tags that match, best first; of equals the last by name comes first. It is for a
+// policy that goes by names: of one that is [Policy.ByTime] it gives none.
+func (p Policy) Ranked(tags []string) []string {
+	if p.ByTime() {
+		return nil
 	}
-	rest, ok := strings.CutPrefix(tag, first)
-	if !ok {
-		return false
-	}
-	if rest, ok = strings.CutSuffix(rest, last); !ok {
-		return false
-	}
-	for _, text := range texts[1 : len(texts)-1] {
-		at := strings.Index(rest, text)
-		if at < 0 {
-			return false
+	var found []candidate
+	for _, tag := range tags {
+		if what, at := p.look(tag); what == matching {
+			found = append(found, candidate{tag, at})
 		}
-		rest = rest[at+len(text):]
 	}
-	return true
+	slices.SortFunc(found, func(a, b candidate) int {
+		return cmp.Or(p.compare(b.place, a.place), strings.Compare(b.Name, a.Name))
+	})
+	ranked := make([]string, len(found))
+	for i, c := range found {
+		ranked[i] = c.Name
+	}
+	return ranked
 }

@@ -28,6 +28,8 @@ func TestParse(t *testing.T) {
 		{"semver:>=1.0, <2 || ^3", "semver:>=1.0, <2 || ^3", false},
 		{"regexp:^v", "regexp:^v", true},
 		{"regex:^v", "regexp:^v", true},
+		{"alphabetical:.*", "alphabetical:.*", false},
+		{"numerical:^build-([0-9]+)-", "numerical:^build-([0-9]+)-", false},
 	} {
 		p := parsed(t, test.in)
 		if p.String() != test.want || p.ByTime() != test.byTime || Normal(test.in) != test.want {
@@ -50,6 +52,10 @@ func TestParseRefuses(t *testing.T) {
 		"semver:1|2":       "constraint",
 		"regexp:":          "pattern is empty",
 		"regexp:(":         "missing closing )",
+		"alphabetical:":    "pattern is empty",
+		"alphabetical:(":   "missing closing )",
+		"numerical:":       "pattern is empty",
+		"numerical:[":      "missing closing ]",
 		"regex:(?!dev)":    "invalid or unsupported Perl syntax",
 	} {
 		if p, err := Parse(in); err == nil || !strings.Contains(err.Error(), want) {
@@ -73,6 +79,12 @@ func TestMatches(t *testing.T) {
 		{"regexp:^v[0-9]+$", "v1 v23", "v1.0 xv1"},
 		{"regexp:dev", "a-dev-b", "DEV"},
 		{"regexp:.*", "x", "latest LATEST"},
+		{"alphabetical:.*", "x 1", "latest LATEST"},
+		{"alphabetical:^rel-([a-z]+)$", "rel-buster", "rel- rel-1"},
+		{"alphabetical:^a|(b)", "b", "a"},
+		{"numerical:.*", "1 0010 99999999999999999999999", "1a v1 1.2 -1"},
+		{"numerical:[0-9]+", "build-123-abc 7", "abc"},
+		{"numerical:^build-([0-9a-f]+)", "build-123-abc", "build-abc build- 123"},
 		{"semver:*", "v1 1 1.2 1.2.3 01.2.3 20200101 1234567", "V1.0.0 1.2.3.4 1.2.3_build latest aaa 1.2.3-rc.1"},
 		{"semver:~1", "1 1.9.9 v1.2", "2.0.0 1.2.3-rc.1"},
 		{"semver:>1.0", "1.1 2", "1.0.5"},
@@ -101,6 +113,30 @@ func TestMatches(t *testing.T) {
 	}
 }
 
+func TestRanked(t *testing.T) {
+	for _, test := range []struct{ policy, tags, want string }{
+		{"semver:*", "bbb-not-semver 1.10 aaa-not-semver v1 1.2.30 3 1.10.0 latest 2.0.0-rc.1", "3 1.10.0 1.10 1.2.30 v1"},
+		{"semver:>=1-0", "1.0.0-rc.2 1.0.0-rc.10 1.0.0 0.9.0", "1.0.0 1.0.0-rc.10 1.0.0-rc.2"},
+		{"semver:*", "1 1.0.0 v1.0.0 1.0", "v1.0.0 1.0.0 1.0 1"},
+		{"alphabetical:.*", "b a c B latest", "c b a B"},
+		{"alphabetical:^main-(.*)$", "main-2026-01-02T10 main-2026-01-02T09 dev-2026-09-09 main-2026-01-10T00", "main-2026-01-10T00 main-2026-01-02T10 main-2026-01-02T09"},
+		{"numerical:^build-([0-9]+)-[0-9a-f]+$", "build-9-abc build-10-def build-123-0 build-x-1 9999", "build-123-0 build-10-def build-9-abc"},
+		{"numerical:.*", "9 10 0010 18446744073709551616 18446744073709551615 0", "18446744073709551616 18446744073709551615 10 0010 9 0"},
+		{"numerical:^([0-9]+)-", "1-a 1-b 2-a", "2-a 1-b 1-a"},
+		{"glob:*", "a b", ""},
+		{"regexp:.*", "a b", ""},
+	} {
+		tags := strings.Fields(test.tags)
+		if got := strings.Join(parsed(t, test.policy).Ranked(tags), " "); got != test.want {
+			t.Errorf("%s ranks %q, want %q", test.policy, got, test.want)
+		}
+		slices.Reverse(tags)
+		if got := strings.Join(parsed(t, test.policy).Ranked(tags), " "); got != test.want {
+			t.Errorf("%s, the other way round, ranks %q", test.policy, got)
+		}
+	}
+}
+
 // glob matching by trying everything, to compare with.
 func slowGlob(pattern, tag string) bool {
 	if pattern == "" {
@@ -114,7 +150,7 @@ func slowGlob(pattern, tag string) bool {
 
 // FuzzPolicy: a policy that parses spells itself so that it parses again and matches the same.
 func FuzzPolicy(f *testing.F) {
-	for _, seed := range []string{"glob:*", "dev-*", "glob:a*b*c", "semver:~1.2", "semver:>=1.0, <2 || ^3", "regexp:^v[0-9]+$", "regex:a|b", "semver:1|2", "semver:", "x:y"} {
+	for _, seed := range []string{"glob:*", "dev-*", "glob:a*b*c", "semver:~1.2", "semver:>=1.0, <2 || ^3", "regexp:^v[0-9]+$", "regex:a|b", "semver:1|2", "semver:", "x:y", "alphabetical:^r-(.*)$", "numerical:^b-([0-9]+)"} {
 		f.Add(seed, "v1.2.3")
 		f.Add(seed, "dev-abc")
 	}
