@@ -45,8 +45,14 @@ demo: build kubebox ## run the main job on an embedded control plane, registry a
 conformance: build kubebox ## run the chain on a repository as it is in public (CORPUS=folder)
 	go run ./test/conformance -bin bin -corpus '$(CORPUS)'
 
-bench: build ## measure against the tools that a user would pick instead
-	go test -run '^$$' -bench . -benchtime 1x ./bench
+# Each peer is a module of its own in bench/peers, with a tool line and no settings of ours.
+PEERS := $(patsubst bench/peers/%/go.mod,.cache/bench/%,$(wildcard bench/peers/*/go.mod))
+.cache/bench/%: bench/peers/%/go.mod
+	cd $(<D) && GOFLAGS=-trimpath go build -ldflags '-s -w' -o '$(CURDIR)/.cache/bench/' tool
+
+bench: build $(PEERS) ## measure beside the tools that a user would pick instead (BENCH="edit lists": some only)
+	go build -ldflags '-s -w' -o .cache/bench/ ./bench ./bench/meter ./bench/bareclient
+	.cache/bench/bench -bin bin -tools .cache/bench $(BENCH)
 
 fuzz: ## fuzz every parser for FUZZTIME each (default 30s)
 	@for p in $$(grep -rl --include='*_test.go' 'func Fuzz' internal cmd | xargs -n1 dirname | sort -u); do \
