@@ -171,7 +171,7 @@ func (j *job) push(ctx context.Context, repo *gitrepo.Repo, snap *gitrepo.Snapsh
 		return nil, fmt.Errorf("nothing was committed: %w", err)
 	}
 	record := j.record(snap.Revision, p)
-	commit, err := snap.Commit(p.contents(), gitrepo.CommitOptions{Author: j.o.author, Message: record.Message})
+	commit, err := snap.Commit(ctx, p.contents(), gitrepo.CommitOptions{Author: j.o.author, Message: record.Message})
 	if err != nil {
 		return nil, err
 	}

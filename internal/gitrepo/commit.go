@@ -1,6 +1,8 @@
 package gitrepo
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/storage/memory"
 )
 
 // ErrNothing says that a commit would change nothing.
@@ -28,8 +32,8 @@ type CommitOptions struct {
 	Committer Person
 	// Message is the whole message; a missing last newline is added.
 	Message string
-	// Sign, when set, returns the armored signature over the commit as it is without one.
-	Sign func(payload []byte) (string, error)
+	// Sign, when set, signs the commit; see [LoadSigner].
+	Sign SignFunc
 }
 
 // Commit is a commit that is in the mirror and nowhere else yet.
@@ -40,47 +44,69 @@ type Commit struct {
 	// Files are the paths whose content changed, sorted.
 	Files []string
 
-	objects []plumbing.Hash // all that the remote may lack
+	pack []byte // all that the remote may lack
+	name string // of the pack's file in the mirror, without its extension
 }
 
 // Commit writes a child of the snapshot's commit in which each of the given files has the given
 // content, and everything else is as it was. Files keep their mode; a path that is not there yet
 // becomes a plain file. The result is compared with the parent, tree against tree: unless
 // exactly the given files differ it is an error. Files that have the content already are left out;
-// [ErrNothing] when that is all of them. The snapshot must be the top of its repository.
-func (s *Snapshot) Commit(files map[string][]byte, how CommitOptions) (*Commit, error) {
+// [ErrNothing] when that is all of them. The snapshot must be the top of its repository. What is not
+// pushed in the end is to be dropped with [Commit.Drop]; a failed push does it.
+func (s *Snapshot) Commit(ctx context.Context, files map[string][]byte, how CommitOptions) (*Commit, error) {
 	if s.prefix != "" {
 		return nil, errors.New("committing to a folder's snapshot: take the repository's")
 	}
 	if strings.TrimSpace(how.Message) == "" {
 		return nil, errors.New("committing without a message")
 	}
-	w := &treeWriter{store: s.store, plan: map[string]plumbing.Hash{}}
+	c, err := s.commit(ctx, files, how)
+	if err != nil {
+		return nil, fmt.Errorf("committing on %s: %w", s.Revision, err)
+	}
+	return c, nil
+}
+
+func (s *Snapshot) commit(ctx context.Context, files map[string][]byte, how CommitOptions) (*Commit, error) {
+	w := &treeWriter{store: s.store, plan: map[string]plumbing.Hash{}, made: memory.NewStorage()}
 	tree, err := w.writeFiles(s.tree, files)
-	if err != nil {
-		return nil, fmt.Errorf("committing on %s: %w", s.Revision, err)
-	}
-	if len(w.plan) == 0 {
-		return nil, fmt.Errorf("committing on %s: %w", s.Revision, ErrNothing)
-	}
-	if err := s.store.proveOnly(s.tree, tree, w.plan); err != nil {
-		return nil, fmt.Errorf("committing on %s: %w", s.Revision, err)
-	}
-	text, err := commitText(tree, s.Revision, how)
-	if err != nil {
-		return nil, fmt.Errorf("committing on %s: %w", s.Revision, err)
-	}
-	h, err := w.put(plumbing.CommitObject, text)
-	if err != nil {
-		return nil, fmt.Errorf("committing on %s: %w", s.Revision, err)
-	}
-	snap, err := s.store.Snapshot(h.String())
 	if err != nil {
 		return nil, err
 	}
-	snap.Branch = s.Branch
-	return &Commit{Snapshot: snap, Parent: s.Revision, Files: slices.Sorted(maps.Keys(w.plan)), objects: w.objects}, nil
+	if len(w.plan) == 0 {
+		return nil, ErrNothing
+	}
+	text, err := commitText(tree, s.Revision, how)
+	if err != nil {
+		return nil, err
+	}
+	h, err := w.put(plumbing.CommitObject, text)
+	if err != nil {
+		return nil, err
+	}
+	c := &Commit{Parent: s.Revision, Files: slices.Sorted(maps.Keys(w.plan))}
+	if c.pack, err = w.pack(); err != nil {
+		return nil, err
+	}
+	if !s.store.has(h) { // the same commit may have been made before
+		if c.name, err = s.store.keep(ctx, c.pack); err != nil {
+			return nil, err
+		}
+	}
+	if c.Snapshot, err = s.store.Snapshot(h.String()); err == nil {
+		c.Branch = s.Branch
+		err = s.store.proveOnly(s.tree, c.tree, w.plan)
+	}
+	if err != nil {
+		s.store.dropPack(c.name)
+		return nil, err
+	}
+	return c, nil
 }
+
+// Drop takes a commit that was not pushed out of the mirror.
+func (c *Commit) Drop() { c.store.dropPack(c.name) }
 
 func commitText(tree plumbing.Hash, parent string, how CommitOptions) ([]byte, error) {
 	committer := how.Committer
@@ -120,6 +146,7 @@ func (p Person) line() string {
 // treeWriter writes changed files and the trees above them.
 type treeWriter struct {
 	store   *Store
+	made    *memory.Storage // what is written, until it becomes one pack
 	objects []plumbing.Hash
 	plan    map[string]plumbing.Hash // path → blob of what really changes
 }
@@ -130,14 +157,21 @@ func (w *treeWriter) put(kind plumbing.ObjectType, text []byte) (plumbing.Hash, 
 	if _, err := o.Write(text); err != nil {
 		return plumbing.ZeroHash, err
 	}
-	w.store.mu.Lock()
-	defer w.store.mu.Unlock()
-	h, err := w.store.raw.SetEncodedObject(o)
-	if err != nil {
-		return h, fmt.Errorf("writing a %s to the mirror: %w", kind, err)
+	if w.made.HasEncodedObject(o.Hash()) == nil {
+		return o.Hash(), nil // two files of one content are one object, and a pack holds it once
 	}
+	h, err := w.made.SetEncodedObject(o)
 	w.objects = append(w.objects, h)
-	return h, nil
+	return h, err
+}
+
+// pack holds all that was written, without deltas.
+func (w *treeWriter) pack() ([]byte, error) {
+	var b bytes.Buffer
+	if _, err := packfile.NewEncoder(&b, w.made, false).Encode(w.objects, 0); err != nil {
+		return nil, fmt.Errorf("packing the commit: %w", err)
+	}
+	return b.Bytes(), nil
 }
 
 // edits is a tree of changed files: a leaf has text, a folder has more edits.

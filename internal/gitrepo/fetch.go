@@ -2,7 +2,9 @@ package gitrepo
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -20,14 +22,45 @@ func (r *Repo) FetchBranch(ctx context.Context, branch string) (*Snapshot, error
 				return target{}, err
 			}
 		}
-		name := "refs/heads/" + branch
-		h, ok := refs.References[name]
-		if !ok {
-			return target{}, &fault{code: CodeNotFound, cause: ErrNotFound,
-				text: "there is no branch " + branch, hint: branchHint(refs)}
-		}
-		return target{name: name, branch: branch, want: []plumbing.Hash{h}, tip: h}, nil
+		return findBranch(refs, branch)
 	})
+}
+
+// FetchReview is [Repo.FetchBranch] for a branch that [Repo.PushReview] may move: nil where there is
+// none. It refuses the branch that the remote's HEAD names, which nobody keeps for reviews.
+func (r *Repo) FetchReview(ctx context.Context, branch string) (*Snapshot, error) {
+	missing := false
+	snap, err := r.fetch(ctx, func(refs *packp.AdvRefs) (target, error) {
+		if head, err := headBranch(refs); err == nil && head == branch {
+			return target{}, newFault(CodeRejected, branch+" is the repository's own branch, the one that its HEAD names; it is not put aside for a review",
+				"name a branch of its own, such as sluice/updates")
+		}
+		t, err := findBranch(refs, branch)
+		missing = err != nil
+		return t, err
+	})
+	if missing {
+		return nil, nil
+	}
+	return snap, err
+}
+
+func findBranch(refs *packp.AdvRefs, branch string) (target, error) {
+	name := heads + branch
+	h, ok := refs.References[name]
+	if !ok {
+		return target{}, &fault{code: CodeNotFound, cause: ErrNotFound,
+			text: "there is no branch " + branch, hint: branchHint(refs)}
+	}
+	return target{name: name, branch: branch, want: []plumbing.Hash{h}, tip: h}, nil
+}
+
+// CheckBranch says why a name can be none of a branch.
+func CheckBranch(name string) error {
+	if plumbing.NewBranchReferenceName(name).Validate() != nil || strings.HasPrefix(name, "refs/") || strings.HasPrefix(name, "-") {
+		return fmt.Errorf("%q cannot be the name of a branch", name)
+	}
+	return nil
 }
 
 // FetchRef makes sure that a ref is in the mirror and returns the commit it leads to. A ref is,

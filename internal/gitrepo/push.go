@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -29,19 +28,56 @@ const (
 // the server's words when the server refused. A push that has begun when ctx ends is finished and
 // read back, for at most 20 seconds.
 func (r *Repo) Push(ctx context.Context, c *Commit, branch string) error {
+	return r.move(ctx, c, step{ref: heads + branch, from: c.Parent})
+}
+
+// Review is a branch that holds a commit for people to look at, and is no one's to build on.
+type Review struct {
+	// Branch is its name. It is made where there is none, and otherwise loses what it held.
+	Branch string
+	// Was is the commit that it was seen at, empty where there was none.
+	Was string
+	// Base is the branch that the commit is meant for. It must still stand at the commit's parent.
+	Base string
+}
+
+// PushReview makes a branch for review hold the commit and nothing else on top of the base. It is
+// the one push that may leave commits behind: those that Review.Was leads to, and only while the
+// branch stands there. Errors as of [Repo.Push].
+func (r *Repo) PushReview(ctx context.Context, c *Commit, to Review) error {
+	if to.Branch == to.Base || to.Base == "" {
+		return errors.New("pushing for review onto the branch that is deployed")
+	}
+	return r.move(ctx, c, step{ref: heads + to.Branch, from: to.Was, base: heads + to.Base})
+}
+
+// heads is where branches are among the refs.
+const heads = "refs/heads/"
+
+// step is a ref's way to a commit.
+type step struct {
+	ref  string
+	from string // the commit it must stand at; empty: it must not exist
+	base string // another ref, which must stand at the commit's parent; empty: none
+}
+
+func (r *Repo) move(ctx context.Context, c *Commit, s step) error {
 	if c.store != r.Store && c.Store != r.dir {
 		return errors.New("pushing a commit of another store")
 	}
-	sent, err := r.push(ctx, c, "refs/heads/"+branch)
-	if err != nil && !sent {
-		return err
+	sent, err := r.push(ctx, c, s)
+	if err == nil || sent {
+		err = r.readBack(ctx, c, s, err)
 	}
-	return r.readBack(ctx, c, branch, err)
+	if err != nil {
+		c.Drop()
+	}
+	return err
 }
 
 // push sends exactly the commit's new objects, and says whether it came to that. go-git's own push
 // walks all history first.
-func (r *Repo) push(ctx context.Context, c *Commit, ref string) (sent bool, err error) {
+func (r *Repo) push(ctx context.Context, c *Commit, s step) (sent bool, err error) {
 	conn, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	ends := context.AfterFunc(ctx, cancel)
@@ -56,11 +92,16 @@ func (r *Repo) push(ctx context.Context, c *Commit, ref string) (sent bool, err 
 	if err != nil {
 		return false, r.remote.fail(ctx, "pushing to", err)
 	}
-	if tip := refs.References[ref]; tip.String() != c.Parent {
-		if tip.String() == c.Revision {
-			return false, nil
+	if refs.References[s.ref].String() == c.Revision {
+		return false, nil
+	}
+	if err := r.stands(ctx, refs, s.ref, s.from); err != nil {
+		return false, err
+	}
+	if s.base != "" {
+		if err := r.stands(ctx, refs, s.base, c.Parent); err != nil {
+			return false, err
 		}
-		return false, r.moved(ctx, ref, c.Parent, tip)
 	}
 	if !ends() {
 		return false, r.remote.fail(ctx, "pushing to", ctx.Err())
@@ -68,24 +109,29 @@ func (r *Repo) push(ctx context.Context, c *Commit, ref string) (sent bool, err 
 	// From here on the server may have moved the branch, whatever we get to hear.
 	later := context.AfterFunc(ctx, func() { time.AfterFunc(finishTime, cancel) })
 	defer later()
-	return true, r.send(conn, session, refs, c, ref)
+	return true, r.send(conn, session, refs, c, s)
 }
 
-func (r *Repo) send(ctx context.Context, session transport.ReceivePackSession, refs *packp.AdvRefs, c *Commit, ref string) error {
-	pack, err := r.pack(c.objects)
-	if err != nil {
-		return r.remote.fail(ctx, "pushing to", err)
+// stands says that a ref has moved unless it is at the commit; empty: unless there is none.
+func (r *Repo) stands(ctx context.Context, refs *packp.AdvRefs, ref, at string) error {
+	want, _ := parseHash(at)
+	if tip := refs.References[ref]; tip != want {
+		return r.moved(ctx, ref, want, tip)
 	}
+	return nil
+}
+
+func (r *Repo) send(ctx context.Context, session transport.ReceivePackSession, refs *packp.AdvRefs, c *Commit, s step) error {
 	req := packp.NewReferenceUpdateRequestFromCapabilities(refs.Capabilities)
 	var words bytes.Buffer
 	if refs.Capabilities.Supports(capability.Sideband64k) {
 		_ = req.Capabilities.Set(capability.Sideband64k)
 		req.Progress = &words
 	}
-	from, _ := parseHash(c.Parent)
+	from, _ := parseHash(s.from)
 	to, _ := parseHash(c.Revision)
-	req.Commands = []*packp.Command{{Name: plumbing.ReferenceName(ref), Old: from, New: to}}
-	req.Packfile = io.NopCloser(pack)
+	req.Commands = []*packp.Command{{Name: plumbing.ReferenceName(s.ref), Old: from, New: to}}
+	req.Packfile = io.NopCloser(bytes.NewReader(c.pack))
 	report, err := session.ReceivePack(ctx, req)
 	if err == nil || report == nil {
 		return r.remote.fail(ctx, "pushing to", err)
@@ -114,25 +160,14 @@ func refusal(report *packp.ReportStatus, words string) string {
 	return text
 }
 
-// pack holds exactly the given objects, without deltas.
-func (r *Repo) pack(objects []plumbing.Hash) (io.Reader, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var b bytes.Buffer
-	if _, err := packfile.NewEncoder(&b, r.raw, false).Encode(objects, 0); err != nil {
-		return nil, fmt.Errorf("packing the commit: %w", err)
-	}
-	return &b, nil
-}
-
 // readBack decides by what the branch holds now, whatever the push was told.
-func (r *Repo) readBack(ctx context.Context, c *Commit, branch string, pushErr error) error {
+func (r *Repo) readBack(ctx context.Context, c *Commit, s step, pushErr error) error {
 	if ctx.Err() != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), readBackTime)
 		defer cancel()
 	}
-	snap, err := r.FetchBranch(ctx, branch)
+	snap, err := r.FetchBranch(ctx, strings.TrimPrefix(s.ref, heads))
 	switch {
 	case err != nil && pushErr != nil:
 		return pushErr
@@ -141,22 +176,25 @@ func (r *Repo) readBack(ctx context.Context, c *Commit, branch string, pushErr e
 			text: "the push was accepted but could not be confirmed: " + err.Error()}
 	case snap.Revision == c.Revision || r.descends(snap.Revision, c.Revision):
 		// Somebody may have pushed on top already.
-		return r.setRef("refs/heads/"+branch, snap.Revision)
-	}
-	tip, _ := parseHash(snap.Revision)
-	if pushErr != nil && snap.Revision == c.Parent {
+		return r.setRef(s.ref, snap.Revision)
+	case pushErr != nil && snap.Revision == s.from:
 		return pushErr
 	}
-	return r.moved(ctx, "refs/heads/"+branch, c.Parent, tip)
+	from, _ := parseHash(s.from)
+	tip, _ := parseHash(snap.Revision)
+	return r.moved(ctx, s.ref, from, tip)
 }
 
-func (r *Repo) moved(ctx context.Context, ref, expected string, tip plumbing.Hash) error {
+func (r *Repo) moved(ctx context.Context, ref string, expected, tip plumbing.Hash) error {
 	now := "is gone"
-	if !tip.IsZero() {
-		now = "is at " + tip.String()
+	switch {
+	case expected.IsZero():
+		now = "is there now, at " + tip.String()
+	case !tip.IsZero():
+		now = "is at " + tip.String() + ", not at " + expected.String()
 	}
 	return r.remote.fail(ctx, "pushing to", &fault{code: CodeMoved, cause: ErrMoved,
-		text: fmt.Sprintf("%s: %s %s, not at %s", ErrMoved, strings.TrimPrefix(ref, "refs/heads/"), now, expected),
+		text: fmt.Sprintf("%s: %s %s", ErrMoved, strings.TrimPrefix(ref, heads), now),
 		hint: "somebody else pushed; run again"})
 }
 

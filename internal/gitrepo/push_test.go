@@ -28,7 +28,7 @@ func commit(t *testing.T, s *Snapshot, files map[string]string) *Commit {
 	for name, text := range files {
 		texts[name] = []byte(text)
 	}
-	c, err := s.Commit(texts, how)
+	c, err := s.Commit(t.Context(), texts, how)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,12 +120,12 @@ func TestCommitRefusals(t *testing.T) {
 			for n, text := range test.files {
 				texts[n] = []byte(text)
 			}
-			if _, err := snap.Commit(texts, how); err == nil || !strings.Contains(err.Error(), test.say) {
+			if _, err := snap.Commit(t.Context(), texts, how); err == nil || !strings.Contains(err.Error(), test.say) {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
-	if _, err := snap.Commit(map[string][]byte{"a": []byte("1")}, how); !errors.Is(err, ErrNothing) {
+	if _, err := snap.Commit(t.Context(), map[string][]byte{"a": []byte("1")}, how); !errors.Is(err, ErrNothing) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -164,7 +164,7 @@ func TestSafety13CommitTouchesOnlyThePlannedFiles(t *testing.T) {
 			continue
 		}
 		slices.Sort(planned)
-		c, err := fetch(t, r, "").Commit(texts, how)
+		c, err := fetch(t, r, "").Commit(t.Context(), texts, how)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,7 +296,7 @@ func TestSafety15RejectedPush(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.MustCommit(repo, gitserver.Change{Files: map[string]string{"b": "1"}})
-			if err := r.readBack(t.Context(), c, "main", nil); err != nil {
+			if err := r.readBack(t.Context(), c, step{ref: "refs/heads/main", from: c.Parent}, nil); err != nil {
 				t.Error(err)
 			}
 		})

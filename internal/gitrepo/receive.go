@@ -1,12 +1,14 @@
 package gitrepo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -64,7 +66,8 @@ func (r *Repo) download(ctx context.Context, session transport.UploadPackSession
 	case req.Capabilities.Supports(capability.Sideband):
 		pack = sideband.NewDemuxer(sideband.Sideband, resp)
 	}
-	return r.receive(&capped{pack, maxPack, "the server's pack"})
+	_, err = r.receive(&capped{pack, maxPack, "the server's pack"})
+	return err
 }
 
 // haves names commits that we have whole, for the server to leave out.
@@ -90,38 +93,64 @@ func (r *Repo) haves() []plumbing.Hash {
 	return out
 }
 
-// receive takes a pack in. It is indexed aside and then moved in, index first, so that neither
-// a cut connection nor a kill leaves half of one where a reader looks.
-func (r *Repo) receive(pack io.Reader) error {
-	r.sweep()
-	dir, err := os.MkdirTemp(r.dir, "incoming-")
+// receive takes a pack in and returns the name of its files without their extension. It is indexed
+// aside and then moved in, index first, so that neither a cut connection nor a kill leaves half of
+// one where a reader looks. The caller holds the lock.
+func (s *Store) receive(pack io.Reader) (name string, err error) {
+	s.sweep()
+	dir, err := os.MkdirTemp(s.dir, "incoming-")
 	if err != nil {
-		return fmt.Errorf("making room in the mirror: %w", err)
+		return "", fmt.Errorf("making room in the mirror: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	st := filesystem.NewStorage(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(cacheSize))
 	if err := st.Init(); err != nil {
-		return fmt.Errorf("making room in the mirror: %w", err)
+		return "", fmt.Errorf("making room in the mirror: %w", err)
 	}
 	if err := packfile.UpdateObjectStorage(st, pack); err != nil {
-		return fmt.Errorf("receiving objects: %w", err)
+		return "", fmt.Errorf("receiving objects: %w", err)
 	}
 	for _, ext := range []string{".idx", ".pack"} {
 		files, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "pack-*"+ext))
 		if err != nil || len(files) != 1 {
-			return errors.New("receiving objects: the server sent no pack")
+			return "", errors.New("receiving objects: the server sent no pack")
 		}
-		if err := os.Rename(files[0], filepath.Join(r.dir, "objects", "pack", filepath.Base(files[0]))); err != nil {
-			return fmt.Errorf("storing objects: %w", err)
+		name = strings.TrimSuffix(filepath.Join(s.packs(), filepath.Base(files[0])), ext)
+		if err := os.Rename(files[0], name+ext); err != nil {
+			return "", fmt.Errorf("storing objects: %w", err)
 		}
 	}
-	r.reopen()
-	return nil
+	s.reopen()
+	return name, nil
+}
+
+// keep takes in a pack of our own.
+func (s *Store) keep(ctx context.Context, pack []byte) (name string, err error) {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	return s.receive(bytes.NewReader(pack))
+}
+
+// packs is the folder of the packs.
+func (s *Store) packs() string { return filepath.Join(s.dir, "objects", "pack") }
+
+// dropPack removes a pack, as well as that is possible: one that stays does no harm.
+func (s *Store) dropPack(name string) {
+	if name == "" {
+		return
+	}
+	for _, ext := range []string{".pack", ".idx"} {
+		_ = os.Remove(name + ext)
+	}
+	s.reopen()
 }
 
 // sweep removes what killed runs left behind. The caller holds the lock.
-func (r *Repo) sweep() {
-	old, _ := filepath.Glob(filepath.Join(r.dir, "incoming-*"))
+func (s *Store) sweep() {
+	old, _ := filepath.Glob(filepath.Join(s.dir, "incoming-*"))
 	for _, dir := range old {
 		_ = os.RemoveAll(dir)
 	}

@@ -382,3 +382,19 @@ func TestLockedMirror(t *testing.T) {
 	unlock()
 	fetch(t, r, "")
 }
+
+// tree lists what a folder holds, but for locks.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && filepath.Ext(name) != ".lock" {
+			names = append(names, strings.TrimPrefix(name, dir))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(names, "\n")
+}

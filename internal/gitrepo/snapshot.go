@@ -43,6 +43,17 @@ func (s *Store) Snapshot(revision string) (*Snapshot, error) {
 	return &Snapshot{Revision: h.String(), Tree: tree.String(), Store: s.dir, store: s, tree: tree}, nil
 }
 
+// Parents are the commits before this one, the first one first.
+func (s *Snapshot) Parents() ([]string, error) {
+	h, _ := parseHash(s.Revision)
+	hashes, err := s.store.parents(h)
+	var names []string
+	for _, h := range hashes {
+		names = append(names, h.String())
+	}
+	return names, err
+}
+
 // parents returns the parents of a commit, the first one first.
 func (s *Store) parents(commit plumbing.Hash) ([]plumbing.Hash, error) {
 	text, err := s.object(plumbing.CommitObject, commit, maxMeta)

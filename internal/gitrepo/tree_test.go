@@ -176,7 +176,7 @@ func TestSubtree(t *testing.T) {
 	if _, err := two.ReadFile("../../x", 10); err == nil {
 		t.Error("left the subtree")
 	}
-	if _, err := two.Commit(map[string][]byte{"a": nil}, how); err == nil {
+	if _, err := two.Commit(t.Context(), map[string][]byte{"a": nil}, how); err == nil {
 		t.Error("committed to a subtree")
 	}
 }
