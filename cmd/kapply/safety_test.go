@@ -323,6 +323,45 @@ func TestSafety18SourcesDoNotShare(t *testing.T) {
 	}
 }
 
+// The annotation can only prevent a change: what names another inventory is left alone, what names
+// ours is not ours by that.
+func TestSafety18InventoriesDoNotShare(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := func(minute int) time.Time { return script.Noon.Add(time.Duration(minute) * time.Minute) }
+	w.mustRun(0, stream(fetched{name: "a", yaml: configMaps("shared", "own")}), "--prune", "--inventory", "one")
+	shared := w.cluster.Must(t, "GET", w.path("configmaps", "shared"), "")
+	if got := shared.At("metadata", "annotations", "sluice.dev/inventory"); got != w.namespace+"/one" {
+		t.Errorf("the annotation says %v", got)
+	}
+	if got := shared.At("metadata", "labels", "sluice.dev/inventory"); got != w.namespace+".one" {
+		t.Errorf("the label says %v", got)
+	}
+	other := []string{configMap("shared", "theirs"), configMap("mine")}
+	var o outcome
+	changed := w.writes(func() {
+		o = w.mustRun(5, stream(fetched{name: "b", yaml: other}), "--prune", "--inventory", "two")
+	})
+	if !strings.Contains(o.stdout, "inventory "+w.namespace+"/one holds the object") {
+		t.Errorf("message:\n%s", o.stderr)
+	}
+	for _, r := range changed {
+		if r.Name == "shared" {
+			t.Errorf("written: %v", r)
+		}
+	}
+	// Gone from the second, it is not the second's to delete; nor is it once the second had entered it
+	// and the first took it over.
+	w.mustRun(0, stream(fetched{name: "b", at: at(1), revision: fmt.Sprintf("%040d", 2), yaml: configMaps("mine")}), "--prune", "--inventory", "two")
+	w.cluster.Must(t, "PATCH", w.path("configmaps", "mine"), `{"metadata": {"annotations": {"sluice.dev/inventory": "`+w.namespace+`/one"}}}`)
+	w.mustRun(0, stream(fetched{name: "b", at: at(2), revision: fmt.Sprintf("%040d", 3)}), "--prune", "--inventory", "two")
+	// And what only says that it is the first's is not.
+	w.mustRun(0, stream(fetched{name: "a", at: at(3), revision: fmt.Sprintf("%040d", 4), yaml: configMaps("shared")}), "--prune", "--inventory", "one")
+	if got := w.configMapsThere(); !slices.Equal(got, []string{"mine", "shared"}) {
+		t.Errorf("the cluster holds %v", got)
+	}
+}
+
 func TestSafety19TwoRunsAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -20,6 +20,7 @@ type live struct {
 	Deleting        bool
 	Finalizers      []string
 	Ignore          string // see ignoring
+	Owner           string // the inventory that its annotation names
 }
 
 // partial is a PartialObjectMetadata, as far as it is read.
@@ -51,6 +52,7 @@ func (m *partialMetadata) live() *live {
 		UID: m.UID, ResourceVersion: m.ResourceVersion,
 		Deleting: m.DeletionTimestamp != nil, Finalizers: m.Finalizers,
 		Ignore: ignoring(func(name string) string { return m.Annotations[name] }),
+		Owner:  m.Annotations[OwnerAnnotation],
 	}
 	for _, entry := range m.ManagedFields {
 		if entry.Manager == Manager && entry.Operation == "Apply" && entry.Subresource == "" {

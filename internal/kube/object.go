@@ -61,8 +61,8 @@ func (o *Object) annotation(name string) string {
 var serverFields = []string{"managedFields", "resourceVersion", "uid", "selfLink", "generation", "creationTimestamp"}
 
 // encode gives what is sent to the API server: the manifest without what is not its to say, in the
-// namespace given, which is empty for a cluster-scoped object.
-func (o *Object) encode(namespace string) ([]byte, error) {
+// namespace given, which is empty for a cluster-scoped object, and marked as the owner's.
+func (o *Object) encode(namespace string, owner Owner) ([]byte, error) {
 	metadata := map[string]any{}
 	given, _ := o.content["metadata"].(map[string]any)
 	for key, value := range given {
@@ -74,6 +74,8 @@ func (o *Object) encode(namespace string) ([]byte, error) {
 	if namespace != "" {
 		metadata["namespace"] = namespace
 	}
+	metadata["labels"] = with(metadata["labels"], InventoryLabel, owner.label())
+	metadata["annotations"] = with(metadata["annotations"], OwnerAnnotation, owner.String())
 	content := map[string]any{}
 	for key, value := range o.content {
 		content[key] = value
@@ -101,12 +103,18 @@ const (
 	ignorePrune = "sync_only" // applied, not pruned
 )
 
-// ignoring gives the meaning of an object's ignore annotation, empty for none.
+// pruneAnnotation with the value "disabled" is another word for [ignorePrune].
+const pruneAnnotation = "sluice.dev/prune"
+
+// ignoring gives the meaning of an object's annotations, empty for none.
 func ignoring(annotation func(string) string) string {
 	for _, name := range ignoreAnnotations {
 		if value := annotation(name); value == ignoreAll || value == ignorePrune {
 			return value
 		}
+	}
+	if annotation(pruneAnnotation) == "disabled" {
+		return ignorePrune
 	}
 	return ""
 }

@@ -35,19 +35,21 @@ func TestEncodeSendsTheManifestAndNoMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := o.encode("new")
+	owner := Owner{"team", "default"}
+	body, err := o.encode("new", owner)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"apiVersion":"v1","f":1.10,"kind":"A","metadata":{"labels":{"b":"c"},"name":"a","namespace":"new"},"n":12345678901234567890}`
+	want := `{"apiVersion":"v1","f":1.10,"kind":"A","metadata":{"annotations":{"sluice.dev/inventory":"team/default"},` +
+		`"labels":{"b":"c","sluice.dev/inventory":"team.default"},"name":"a","namespace":"new"},"n":12345678901234567890}`
 	if string(body) != want {
 		t.Errorf("got  %s\nwant %s", body, want)
 	}
-	cluster, err := o.encode("")
+	cluster, err := o.encode("", owner)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(cluster), "namespace") {
+	if strings.Contains(string(cluster), `"namespace":`) {
 		t.Errorf("a cluster-scoped object with a namespace: %s", cluster)
 	}
 	if digest(body) == digest(cluster) || digest([]byte("a"), []byte("b")) == digest([]byte("ab")) {
@@ -63,11 +65,25 @@ func TestIgnoring(t *testing.T) {
 		{"fluxcd.io/ignore", "True", ""},
 		{"flux.weave.works/ignore", "true", ignoreAll},
 		{"other/ignore", "true", ""},
+		{"sluice.dev/prune", "disabled", ignorePrune},
+		{"sluice.dev/prune", "enabled", ""},
 	} {
 		annotations := map[string]string{one.name: one.value}
 		if got := ignoring(func(name string) string { return annotations[name] }); got != one.want {
 			t.Errorf("%s: %s means %q, want %q", one.name, one.value, got, one.want)
 		}
+	}
+}
+
+func TestOwnersAreToldApartByTheirLabels(t *testing.T) {
+	long := strings.Repeat("n", 60)
+	seen := map[string]Owner{}
+	for _, owner := range []Owner{{"a", "b"}, {"a", "c"}, {long, "b"}, {long, "bb"}, {long, "bbb"}} {
+		label := owner.label()
+		if other, taken := seen[label]; taken || len(label) > 63 {
+			t.Errorf("%v: %s, as %v", owner, label, other)
+		}
+		seen[label] = owner
 	}
 }
 

@@ -137,7 +137,7 @@ func (p *plan) claim(s *Sync, it *item) {
 		it.finish(Skipped, "its annotation says ignore", nil)
 		return
 	}
-	body, err := it.encode(it.id.Namespace)
+	body, err := it.encode(it.id.Namespace, s.Store.Owner())
 	if err != nil {
 		it.finish(Failed, "", fmt.Errorf("apply failed: %w", err))
 		return
@@ -198,6 +198,9 @@ func (p *plan) decideItem(s *Sync, it *item) {
 			Err: fmt.Errorf("apply failed: source %s holds the object", e.Source)})
 	case l != nil && l.Ignore == ignoreAll:
 		it.finish(Skipped, "the live object's annotation says ignore", nil)
+	case l != nil && l.Owner != "" && l.Owner != s.Store.Owner().String():
+		it.finish(Failed, "", &Error{Code: "held-elsewhere", Hint: "take it out of that inventory first; where that is no more, take the annotation " + OwnerAnnotation + " off the object",
+			Err: fmt.Errorf("apply failed: inventory %s holds the object", l.Owner)})
 	case l != nil && l.Deleting:
 		it.finish(Failed, "", &Error{Code: "terminating", Hint: "the next run makes it anew",
 			Err: fmt.Errorf("apply failed: the object is being deleted%s", finalizers(l))})

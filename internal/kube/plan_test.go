@@ -14,6 +14,9 @@ var servedKinds = &Kinds{versions: map[GroupKind][]*Resource{
 	crdKind:                {{Group: crdKind.Group, Version: "v1", Kind: crdKind.Kind, Plural: "customresourcedefinitions", Verbs: []string{"get", "list", "patch"}}},
 }}
 
+// ours is the store of an inventory that no test of decisions reads.
+var ours = &Store{namespace: "ns", name: "default"}
+
 func object(t testing.TB, source, kind, name string) *Object {
 	t.Helper()
 	version := "v1"
@@ -31,7 +34,7 @@ func object(t testing.TB, source, kind, name string) *Object {
 // as given, nil for not at all.
 func decideOne(t *testing.T, wanted bool, entry *Entry, found *live, change func(*Sync)) (*plan, *Sync) {
 	t.Helper()
-	s := &Sync{Prune: true, DefaultNamespace: "ns", Sources: []Source{{Name: "s", Whole: true}}}
+	s := &Sync{Store: ours, Prune: true, DefaultNamespace: "ns", Sources: []Source{{Name: "s", Whole: true}}}
 	if wanted {
 		s.Objects = []*Object{object(t, "s", "ConfigMap", "a")}
 	}
@@ -75,7 +78,7 @@ func summary(p *plan) string {
 }
 
 func TestDecisions(t *testing.T) {
-	body, err := object(t, "s", "ConfigMap", "a").encode("ns")
+	body, err := object(t, "s", "ConfigMap", "a").encode("ns", ours.Owner())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +102,9 @@ func TestDecisions(t *testing.T) {
 		{"on its way out", true, known, &live{UID: "1", Fields: "f", Deleting: true}, nil, "failed"},
 		{"ignored live", true, known, &live{UID: "1", Ignore: ignoreAll}, nil, "skipped"},
 		{"sync only, live", true, known, &live{UID: "1", Fields: "g", Ignore: ignorePrune}, nil, "apply"},
+		{"ours by its annotation", true, known, &live{UID: "1", Fields: "f", Owner: "ns/default"}, nil, "unchanged"},
+		{"another inventory's", true, nil, &live{UID: "1", Owner: "ns/other"}, nil, "failed"},
+		{"another inventory's, although it is in ours", true, known, &live{UID: "1", Fields: "f", Owner: "other/default"}, nil, "failed"},
 		{"skipped kind", true, known, &live{UID: "1"}, func(s *Sync) { s.Skip = []GroupKind{{"", "ConfigMap"}} }, "skipped"},
 
 		{"dropped", false, known, &live{UID: "1"}, nil, "delete"},
@@ -106,6 +112,8 @@ func TestDecisions(t *testing.T) {
 		{"dropped, made anew by somebody", false, known, &live{UID: "2"}, nil, "forget"},
 		{"dropped, written ahead and made", false, &Entry{}, &live{UID: "3", Fields: "f"}, nil, "delete"},
 		{"dropped, written ahead, made by somebody", false, &Entry{}, &live{UID: "3"}, nil, "forget"},
+		{"dropped, another inventory's", false, known, &live{UID: "1", Owner: "ns/other"}, nil, "forget"},
+		{"dropped, ours by the annotation alone", false, &Entry{}, &live{UID: "3", Owner: "ns/default"}, nil, "forget"},
 		{"dropped, ignored live", false, known, &live{UID: "1", Ignore: ignoreAll}, nil, "skipped"},
 		{"dropped, sync only", false, known, &live{UID: "1", Ignore: ignorePrune}, nil, "skipped"},
 		{"dropped, on its way out", false, known, &live{UID: "1", Deleting: true}, nil, "skipped"},

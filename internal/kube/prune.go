@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -82,6 +83,9 @@ func (p *plan) decidePrunes(s *Sync, seen *snapshot) {
 		case r.entry.UID != "" && r.entry.UID != l.UID:
 			p.forget = append(p.forget, r.entry)
 			r.decide(Skipped, "not pruned: somebody else has made it anew; the inventory forgets it")
+		case l.Owner != "" && l.Owner != s.Store.Owner().String():
+			p.forget = append(p.forget, r.entry)
+			r.decide(Skipped, fmt.Sprintf("not pruned: its annotation says that inventory %s holds it; this one forgets it", l.Owner))
 		case l.Ignore != "":
 			r.decide(Skipped, "not pruned: the live object's annotation says ignore")
 		case l.Deleting:

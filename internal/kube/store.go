@@ -9,7 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// InventoryLabel is on the ConfigMap and names the inventory.
+// InventoryLabel is on the ConfigMap, where it is the name of the inventory, and on every object that
+// was applied; see [Owner].
 const InventoryLabel = "sluice.dev/inventory"
 
 // Store keeps one inventory in one ConfigMap.
@@ -31,6 +32,9 @@ func NewStore(client *Client, tool, namespace, name string) (*Store, error) {
 	}
 	return &Store{client: client, namespace: namespace, name: name, object: "sluice-" + tool + "-" + name}, nil
 }
+
+// Owner is the identity of the inventory.
+func (s *Store) Owner() Owner { return Owner{s.namespace, s.name} }
 
 // String is the ConfigMap for people.
 func (s *Store) String() string { return "ConfigMap/" + s.namespace + "/" + s.object }
