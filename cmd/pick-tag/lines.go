@@ -13,30 +13,51 @@ import (
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
-// chooseLine reads tags from standard input and writes the chosen one.
+// chooseLine reads tags from standard input and writes the chosen one, or what became of each.
 func chooseLine(s *stage.IO, o options) error {
-	rule, err := policy.Parse(o.policy)
+	rule, err := o.parse(o.policy)
 	if err != nil {
-		return stage.WithHint(stage.Usage(err), "a policy is glob:PATTERN, semver:CONSTRAINT or regexp:EXPRESSION")
+		return stage.WithHint(stage.Usage(err), policyHint)
 	}
 	tags, err := readTags(s.Stdin())
 	if err != nil {
 		return err
 	}
-	choice := rule.Choose(tags, o.current, o.allowDowngrade)
-	switch choice.Verdict {
-	case policy.NoMatch:
-		return errors.New(choice.Message)
-	case policy.NoMetadata:
-		return stage.WithHint(errors.New(choice.Message), "glob and regexp go by creation time: give TAG<tab>TIME, the time as in 2026-01-31T00:00:00Z; semver needs none")
-	case policy.Older:
-		s.Warn("%s", choice.Message)
-	case policy.Replaced:
-		if o.current != "" {
-			s.Warn("%s", choice.Message)
+	terms := policy.Options{AllowDowngrade: o.allowDowngrade, MinAge: o.minAge, Now: s.Now()}
+	choice, candidates := rule.Explain(tags, o.current, terms)
+	if o.explain {
+		if err := s.Plain(explained(candidates)); err != nil {
+			return err
 		}
 	}
+	switch {
+	case choice.Verdict == policy.NoMatch, choice.Tag == "" && choice.Verdict == policy.TooYoung:
+		return stage.WithHint(errors.New(choice.Message), choice.Hint)
+	case choice.Verdict == policy.NoMetadata:
+		return stage.WithHint(errors.New(choice.Message), "glob, regexp and --min-age go by creation time: give TAG<tab>TIME, the time as in 2026-01-31T00:00:00Z")
+	case o.current == "":
+		choice.Message = "" // that there was no tag
+	}
+	if text := sentence(choice); text != "" {
+		s.Warn("%s", text)
+	}
+	if o.explain {
+		return nil
+	}
 	return s.Plain(choice.Tag + "\n")
+}
+
+// explained is one line for each tag: the tag, the verdict, and what more there is to say.
+func explained(candidates []policy.Candidate) string {
+	var text strings.Builder
+	for _, c := range candidates {
+		fmt.Fprintf(&text, "%s\t%s", c.Tag.Name, verdicts[c.Standing])
+		if c.Message != "" {
+			fmt.Fprintf(&text, "\t%s", c.Message)
+		}
+		text.WriteByte('\n')
+	}
+	return text.String()
 }
 
 // readTags reads lines of TAG or TAG<tab>TIME. Empty lines are skipped.

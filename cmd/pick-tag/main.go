@@ -27,6 +27,9 @@ var app = &stage.App{
 	Run:    run,
 	Flags: []cli.Flag{
 		&cli.BoolFlag{Name: "allow-downgrade", Usage: "take the best match even where it stands below the current tag"},
+		&cli.BoolFlag{Name: "explain", Usage: "say of every tag what became of it"},
+		&cli.DurationFlag{Name: "min-age", Usage: "take no tag whose image is younger than `DURATION`, such as 24h; an annotation of the workload, or scan-tags --min-age, goes first"},
+		&cli.BoolFlag{Name: "strict-semver", Usage: "versions are MAJOR.MINOR.PATCH: no dates, no bare numbers"},
 		&cli.BoolFlag{Name: "lines", Usage: "read tags, one a line, not a stream; write the chosen one"},
 		&cli.StringFlag{Name: "policy", Usage: "with --lines: choose by `POLICY`"},
 		&cli.StringFlag{Name: "current", Usage: "with --lines: `TAG` is in use"},

@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/sluice-gitops/sluice/internal/imageref"
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/policy"
 	"github.com/sluice-gitops/sluice/internal/stage"
@@ -14,21 +13,36 @@ import (
 
 // options are the flags.
 type options struct {
-	allowDowngrade  bool
-	lines           bool
-	policy, current string
+	allowDowngrade, strict, explain bool
+	minAge                          time.Duration
+	lines                           bool
+	policy, current                 string
 }
 
 func readOptions(c *cli.Context) (options, error) {
-	o := options{allowDowngrade: c.Bool("allow-downgrade"), lines: c.Bool("lines"), policy: c.String("policy"), current: c.String("current")}
+	o := options{allowDowngrade: c.Bool("allow-downgrade"), strict: c.Bool("strict-semver"), explain: c.Bool("explain"), minAge: c.Duration("min-age"),
+		lines: c.Bool("lines"), policy: c.String("policy"), current: c.String("current")}
 	switch {
 	case o.lines && !c.IsSet("policy"):
 		return o, stage.WithHint(stage.Usagef("--lines needs --policy"), "such as --policy 'semver:~1.2'")
 	case !o.lines && (c.IsSet("policy") || c.IsSet("current")):
 		return o, stage.WithHint(stage.Usagef("--policy and --current go with --lines"), "in a stream the policies are annotations of the manifests")
+	case o.minAge < 0:
+		return o, stage.Usagef("--min-age is a duration such as 24h, not %s", o.minAge)
 	}
 	return o, nil
 }
+
+// parse reads a policy under the flags.
+func (o options) parse(text string) (policy.Policy, error) {
+	rule, err := policy.Parse(text)
+	if o.strict {
+		rule = rule.Strict()
+	}
+	return rule, err
+}
+
+const policyHint = "a policy is glob:PATTERN, semver:CONSTRAINT, regexp:EXPRESSION, alphabetical:EXPRESSION or numerical:EXPRESSION"
 
 func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	o, err := readOptions(c)
@@ -38,7 +52,9 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	if o.lines {
 		return chooseLine(s, o)
 	}
+	var scans clock
 	return s.Read(func(line *jsonl.Line) (bool, error) {
+		scans.take(line)
 		if line.Type != jsonl.TypeImage {
 			return true, ctx.Err()
 		}
@@ -47,7 +63,7 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 			s.Fail(jsonl.Error{Code: "bad-record", Message: err.Error(), Hint: "an image record is described in schema/stream.v1.schema.json"})
 			return true, nil
 		}
-		pick, bad := decide(image, o.allowDowngrade)
+		pick, bad := judge{o, scans.at(s.Now)}.pick(image)
 		if bad != nil {
 			s.Fail(*bad)
 		}
@@ -56,69 +72,41 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	})
 }
 
-// decide makes the pick for one image. The error is there for a policy that does not parse.
-func decide(image jsonl.Image, allowDowngrade bool) (jsonl.Pick, *jsonl.Error) {
-	pick := jsonl.Pick{Type: jsonl.TypePick, Place: image.Place, ID: image.ID, Container: image.Container, Fields: image.Fields,
-		Policy: image.Policy, From: image.Ref, To: image.Ref}
-	leave := func(reason jsonl.Reason, message string) jsonl.Pick {
-		pick.Reason, pick.Message = reason, message
-		return pick
-	}
-	switch {
-	case image.Ignored:
-		return leave(jsonl.ReasonIgnored, ""), nil
-	case image.Locked:
-		return leave(jsonl.ReasonLocked, ""), nil
-	case !image.Automated:
-		return leave(jsonl.ReasonNotAutomated, ""), nil
-	}
-	from, err := imageref.Parse(image.Ref)
-	if err != nil {
-		return leave(jsonl.ReasonNotWhole, err.Error()), nil
-	}
-	if from.Digest != "" {
-		return leave(jsonl.ReasonPinned, ""), nil
-	}
-	rule, err := policy.Parse(image.Policy)
-	if err != nil {
-		return leave(jsonl.ReasonPolicy, err.Error()), badPolicy(image, err)
-	}
-	if !image.Whole {
-		return leave(jsonl.ReasonNotWhole, image.Fault), nil
-	}
-	choice := rule.Choose(tags(image), from.Tag, allowDowngrade)
-	if choice.Tag != from.Tag {
-		pick.To, pick.Changed = from.WithTag(choice.Tag).String(), true
-	}
-	return leave(reasons[choice.Verdict], choice.Message), nil
+// clock finds the time of the scan that wrote a record: that of the innermost stage which has begun
+// and not ended. Ages are judged by it, so that the same stream gives the same picks at any time.
+type clock struct {
+	open []jsonl.Begin
+	last time.Time
 }
 
-// reasons are the record's words for the verdicts.
-var reasons = map[policy.Verdict]jsonl.Reason{
-	policy.Newer:      jsonl.ReasonNewer,
-	policy.Replaced:   jsonl.ReasonReplaced,
-	policy.Current:    jsonl.ReasonCurrent,
-	policy.NoMatch:    jsonl.ReasonNoMatch,
-	policy.NoMetadata: jsonl.ReasonNoMetadata,
-	policy.Older:      jsonl.ReasonOlder,
-}
-
-func tags(image jsonl.Image) []policy.Tag {
-	list := make([]policy.Tag, len(image.Tags))
-	for i, t := range image.Tags {
-		list[i] = policy.Tag{Name: t.Name, Fault: t.Fault, Passing: t.Passing}
-		if t.Created != nil {
-			list[i].Created = *t.Created
+func (c *clock) take(line *jsonl.Line) {
+	switch line.Type {
+	case jsonl.TypeBegin:
+		var begin jsonl.Begin
+		if line.Decode(&begin) == nil && !begin.Started.IsZero() {
+			c.open, c.last = append(c.open, begin), begin.Started
+		}
+	case jsonl.TypeEnd:
+		var end jsonl.End
+		if line.Decode(&end) != nil {
+			return
+		}
+		for i := len(c.open) - 1; i >= 0; i-- {
+			if c.open[i].Stage == end.Stage {
+				c.open = c.open[:i]
+				return
+			}
 		}
 	}
-	return list
 }
 
-func badPolicy(image jsonl.Image, err error) *jsonl.Error {
-	message := fmt.Sprintf("container %s: %v", image.Container, err)
-	if image.PolicyKey != "" {
-		message = fmt.Sprintf("the annotation %s: %v", image.PolicyKey, err)
+// at is the time; now serves a stream in which no stage began.
+func (c *clock) at(now func() time.Time) time.Time {
+	switch {
+	case len(c.open) > 0:
+		return c.open[len(c.open)-1].Started
+	case !c.last.IsZero():
+		return c.last
 	}
-	return &jsonl.Error{Code: "bad-policy", Message: message, Source: image.Source, File: image.File, Line: image.Line, ID: image.ID,
-		Hint: "a policy is glob:PATTERN, semver:CONSTRAINT or regexp:EXPRESSION, see pick-tag --help"}
+	return now()
 }

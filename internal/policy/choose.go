@@ -3,16 +3,16 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
-
-	"github.com/Masterminds/semver/v3"
 )
 
 // Tag is one tag of a repository, and what is known of its image.
 type Tag struct {
 	Name string
 	// Created is the image's creation time; zero where it is not known. Only policies that
-	// order by time look at it.
+	// order by time, and a minimum age, look at it.
 	Created time.Time
 	// Fault says why it is not known.
 	Fault string
@@ -20,16 +20,28 @@ type Tag struct {
 	Passing bool
 }
 
+// Options are the terms of a choice.
+type Options struct {
+	// AllowDowngrade takes the best tag even where it stands below the current one.
+	AllowDowngrade bool
+	// MinAge is the age below which no tag is taken in place of the current one; zero takes any. The
+	// age is Now less the creation time.
+	MinAge time.Duration
+	Now    time.Time
+}
+
 // Verdict says how a choice came about.
 type Verdict string
 
-// The verdicts. The first three name a tag in [Choice]; of the others the current tag stays.
+// The verdicts. Under Newer and Replaced, and under Older where it is allowed, [Choice] names
+// another tag than the current one; under the others the current one stays.
 const (
 	Newer      Verdict = "newer"       // the best tag stands above the current one
 	Replaced   Verdict = "replaced"    // the current tag has no place in the policy's order
 	Current    Verdict = "current"     // the current tag is the best, or as good as the best
+	TooYoung   Verdict = "too-young"   // what stands above the current tag is younger than the minimum age
 	NoMatch    Verdict = "no-match"    // no tag matches
-	NoMetadata Verdict = "no-metadata" // a tag that could be the best has no creation time
+	NoMetadata Verdict = "no-metadata" // of a tag that could be the best the creation time is needed and not known
 	Older      Verdict = "older"       // the best tag stands below the current one
 )
 
@@ -37,164 +49,191 @@ const (
 type Choice struct {
 	Verdict Verdict
 	// Tag is the tag to run: the chosen one, or the current one where the verdict lets it stay.
-	// Under Older it is the current one unless going down was allowed.
 	Tag string
-	// Message explains the verdict in a sentence; empty where the verdict says it all.
-	Message string
+	// Chosen says that the policy stands behind Tag: of the tags that could be taken it is the best.
+	// Otherwise it stays only because nothing else may take its place.
+	Chosen bool
+	// Message explains the verdict in a sentence, Hint says what is behind it; empty where the verdict
+	// says it all.
+	Message, Hint string
 }
 
 // Choose picks the best of a whole list of tags. current is the tag in use, empty where there is
-// none. The choice never goes down in the policy's order unless allowOlder says so. The order of
-// the list has no influence.
-func (p Policy) Choose(tags []Tag, current string, allowOlder bool) Choice {
-	f := p.filter(tags, current)
-	switch {
-	case f.matching == 0:
-		return Choice{NoMatch, current, p.noMatch(tags)}
-	case f.unknown != nil && !f.onlyCurrent:
-		return Choice{NoMetadata, current, fmt.Sprintf("%s matches and could be the newest, and its creation time cannot be read for now: %s", f.unknown.Name, f.unknown.Fault)}
-	case f.onlyCurrent:
-		return Choice{Current, current, ""}
-	case f.best == nil:
-		return Choice{NoMetadata, current, fmt.Sprintf("no tag that matches has a creation time%s", f.dropped())}
-	case f.best.Name == current:
-		return Choice{Current, current, ""}
-	}
-	from := p.place(tags, current)
-	if !from.known {
-		return Choice{Replaced, f.best.Name, p.noPlace(tags, current)}
-	}
-	switch order := cmp.Compare(p.compare(f.best.place, from), 0); {
-	case order > 0:
-		return Choice{Newer, f.best.Name, ""}
-	case order == 0:
-		return Choice{Current, current, fmt.Sprintf("%s is no newer", f.best.Name)}
-	case allowOlder:
-		return Choice{Older, f.best.Name, fmt.Sprintf("goes down from %s, as allowed", current)}
-	}
-	return Choice{Older, current, fmt.Sprintf("%s is the best match and is older than %s", f.best.Name, current)}
+// none. The order of the list has no influence.
+func (p Policy) Choose(tags []Tag, current string, o Options) Choice {
+	r := p.rank(tags, current)
+	return p.decide(r, p.walk(r, o), o)
 }
 
-// place finds a tag's place. A version tells its own; in the other orders only a tag that the policy
-// matches has one, so that a tag from before the policy was changed never blocks the new one.
-func (p Policy) place(tags []Tag, name string) place {
-	what, at := p.look(name)
-	if !p.ByTime() || what != matching {
-		return at
-	}
-	for _, t := range tags {
-		if t.Name == name && t.Created.After(at.created) {
-			at = place{known: true, created: t.Created}
-		}
-	}
-	return at
-}
-
-// candidate is a tag that could be chosen.
+// candidate is one tag of a list as the policy sees it.
 type candidate struct {
-	Name string
+	*Tag
+	found finding
 	place
+	standing Standing
+	message  string
 }
 
-// filtered is what a policy finds in a list.
-type filteredTags struct {
-	matching int
-	best     *candidate
-	unknown  *Tag // the first by name with a passing fault
-	without  *Tag // the first by name that was dropped for want of a creation time
-	lasting  int  // how many were
-	// onlyCurrent: nothing but the current tag matches, so that no time is needed.
-	onlyCurrent bool
+// ranking is a list of tags as the policy sees it.
+type ranking struct {
+	current  string
+	from     place       // of the current tag
+	matching []candidate // best first
+	rest     []candidate // in no order
 }
 
-func (p Policy) filter(tags []Tag, current string) filteredTags {
-	f := filteredTags{onlyCurrent: true}
+func (p Policy) rank(tags []Tag, current string) ranking {
+	r := ranking{current: current}
 	for i := range tags {
-		t := &tags[i]
-		if !p.Matches(t.Name) {
-			continue
+		c := candidate{Tag: &tags[i]}
+		c.found, c.place = p.look(c.Name)
+		if p.ByTime() {
+			c.place = place{known: !c.Created.IsZero(), created: c.Created}
 		}
-		f.matching++
-		f.onlyCurrent = f.onlyCurrent && t.Name == current
-		if p.ByTime() && t.Created.IsZero() {
-			f.drop(t)
-			continue
-		}
-		c := &candidate{t.Name, p.placeOf(t)}
-		if f.best == nil || p.better(c, f.best, current) {
-			f.best = c
+		if c.found == matching {
+			r.matching = append(r.matching, c)
+		} else {
+			r.rest = append(r.rest, c)
 		}
 	}
-	return f
+	slices.SortFunc(r.matching, func(a, b candidate) int { return p.better(&b, &a, current) })
+	r.from = p.placeOf(r.matching, current)
+	return r
 }
 
-func (p Policy) placeOf(t *Tag) place {
-	if p.ByTime() {
-		return place{known: true, created: t.Created}
-	}
-	return p.place(nil, t.Name)
+// better orders candidates, ties included. One whose time may be known at the next try could be the
+// best, one whose time never will be cannot.
+func (p Policy) better(a, b *candidate, current string) int {
+	return cmp.Or(
+		cmp.Compare(p.hope(a), p.hope(b)),
+		p.compare(a.place, b.place),
+		cmp.Compare(btoi(a.Name == current), btoi(b.Name == current)),
+		strings.Compare(a.Name, b.Name),
+		// The same tag twice:
+		a.Created.Compare(b.Created), cmp.Compare(btoi(a.Passing), btoi(b.Passing)), strings.Compare(a.Fault, b.Fault))
 }
 
-// better decides between two candidates, ties included.
-func (p Policy) better(a, b *candidate, current string) bool {
-	if order := p.compare(a.place, b.place); order != 0 {
-		return order > 0
+func (p Policy) hope(c *candidate) int {
+	switch {
+	case !p.ByTime() || c.known:
+		return 1
+	case c.Passing:
+		return 2
 	}
-	if a.Name == current || b.Name == current {
-		return a.Name == current
-	}
-	return a.Name > b.Name
+	return 0
 }
 
-func (f *filteredTags) drop(t *Tag) {
-	if t.Passing {
-		if f.unknown == nil || t.Name < f.unknown.Name {
-			f.unknown = t
-		}
-		return
+func btoi(b bool) int {
+	if b {
+		return 1
 	}
-	f.lasting++
-	if f.without == nil || t.Name < f.without.Name {
-		f.without = t
-	}
+	return 0
 }
 
-func (f *filteredTags) dropped() string {
-	if f.without == nil || f.without.Fault == "" {
-		return ""
+// placeOf finds the place of the tag in use. A version tells its own; in the other orders only a tag
+// that the policy matches has one, so that a tag from before the policy was changed never blocks the
+// new one.
+func (p Policy) placeOf(matching []candidate, current string) place {
+	if !p.ByTime() {
+		return p.placeInUse(current)
 	}
-	return fmt.Sprintf("; %s: %s", f.without.Name, f.without.Fault)
-}
-
-// noMatch tells a pre-release that the constraint leaves out from no version at all.
-func (p Policy) noMatch(tags []Tag) string {
-	if p.constraint == nil {
-		return fmt.Sprintf("none of %d tags matches %s", len(tags), p)
-	}
-	wide := *p.constraint
-	wide.IncludePrerelease = true
-	for _, t := range tags {
-		if v, err := semver.NewVersion(t.Name); err == nil && v.Prerelease() != "" && wide.Check(v) {
-			return fmt.Sprintf("none of %d tags matches %s; it leaves out pre-releases unless each of its parts names one, such as >=1.2.0-0", len(tags), p)
+	for _, c := range matching {
+		if c.Name == current && c.known {
+			return c.place
 		}
 	}
-	return fmt.Sprintf("none of %d tags matches %s", len(tags), p)
+	return place{}
 }
 
-func (p Policy) noPlace(tags []Tag, current string) string {
-	if current == "" {
-		return "the image had no tag"
-	}
-	if p.kind == kindSemver {
-		return fmt.Sprintf("%s is no version", current)
-	}
-	if !p.Matches(current) {
-		return fmt.Sprintf("%s does not match %s", current, p)
-	}
-	for _, t := range tags {
-		if t.Name == current {
-			return fmt.Sprintf("%s has no creation time", current)
+// steps are what was met on the way from the best candidate down. Each is nil where there was none.
+type steps struct {
+	best    *candidate // where the way ended
+	unknown *candidate // it ended here: this could be the best, and what is needed is not known
+	young   *candidate // the first that was too young
+	dropped *candidate // the first that was passed over because its time will never be known
+}
+
+// walk goes down to the first candidate that may be taken, or that stands no higher than the
+// current tag.
+func (p Policy) walk(r ranking, o Options) (s steps) {
+	for i := range r.matching {
+		c := &r.matching[i]
+		untimed := c.Created.IsZero() && (p.ByTime() || o.MinAge > 0)
+		switch {
+		case p.noHigher(c, r, o):
+			s.best = c
+			return s
+		case untimed && (c.Passing || c.Fault == "" && !p.ByTime()):
+			s.unknown = c
+			return s
+		case untimed:
+			c.standing, c.message = NoTime, c.Fault
+			s.dropped = cmp.Or(s.dropped, c)
+		case o.MinAge > 0 && o.Now.Sub(c.Created) < o.MinAge:
+			c.standing, c.message = Young, age(o.Now.Sub(c.Created))
+			s.young = cmp.Or(s.young, c)
+		default:
+			s.best = c
+			return s
 		}
 	}
-	return fmt.Sprintf("%s is not in the registry", current)
+	return s
+}
+
+// noHigher says that the way down may end at a candidate, whatever its age.
+func (p Policy) noHigher(c *candidate, r ranking, o Options) bool {
+	if !r.from.known || !c.known {
+		return false
+	}
+	order := p.compare(c.place, r.from)
+	return order == 0 || order < 0 && !o.AllowDowngrade
+}
+
+// decide turns what was met into the choice, and marks the candidate that was chosen.
+func (p Policy) decide(r ranking, s steps, o Options) Choice {
+	stay := func(v Verdict, message, hint string) Choice {
+		return Choice{Verdict: v, Tag: r.current, Message: message, Hint: hint}
+	}
+	switch {
+	case len(r.matching) == 0:
+		return stay(NoMatch, p.noMatch(r), p.almost(r))
+	case p.ByTime() && r.only(r.current):
+		return take(&r.matching[0], Current, "", "")
+	case s.unknown != nil:
+		return stay(NoMetadata, p.cannotTell(s.unknown), "")
+	case s.best == nil && s.young != nil:
+		return stay(TooYoung, tooYoung(s.young, o), "")
+	case s.best == nil:
+		return stay(NoMetadata, noTimes(s.dropped), "")
+	case s.best.Name == r.current && s.young != nil:
+		return take(s.best, TooYoung, tooYoung(s.young, o), "")
+	case s.best.Name == r.current:
+		return take(s.best, Current, "", p.huge(r, r.current))
+	case !r.from.known:
+		return take(s.best, Replaced, p.noPlace(r), cmp.Or(p.huge(r, s.best.Name), quotes(r)))
+	}
+	order := p.compare(s.best.place, r.from)
+	switch {
+	case order > 0:
+		return take(s.best, Newer, "", p.huge(r, s.best.Name))
+	case order < 0 && o.AllowDowngrade:
+		return take(s.best, Older, "goes down from "+r.current+", as allowed", "")
+	case s.young != nil:
+		return stay(TooYoung, tooYoung(s.young, o), "")
+	case order == 0:
+		s.best.message = "no higher than " + r.current
+		return stay(Current, s.best.Name+" is no newer", "")
+	}
+	s.best.message = "below " + r.current
+	return stay(Older, fmt.Sprintf("%s is the best match and is older than %s", s.best.Name, r.current), p.whyOlder(r))
+}
+
+func take(c *candidate, v Verdict, message, hint string) Choice {
+	c.standing = Chosen
+	return Choice{Verdict: v, Tag: c.Name, Chosen: true, Message: message, Hint: hint}
+}
+
+// only says that nothing but one tag matches, so that no time is needed.
+func (r ranking) only(tag string) bool {
+	return !slices.ContainsFunc(r.matching, func(c candidate) bool { return c.Name != tag })
 }

@@ -50,9 +50,9 @@ func TestChoose(t *testing.T) {
 		{"tag gone", "glob:*", "a@1", "z", Replaced, "a", "z is not in the registry"},
 		{"current without a time", "glob:*", "a@1 b@gone", "b", Replaced, "a", "b has no creation time"},
 		{"lasting fault drops the tag", "glob:*", "a@1 b@gone c@2", "a", Newer, "c", ""},
-		{"only lasting faults", "glob:*", "a@gone b@gone", "z", NoMetadata, "z", "no tag that matches has a creation time; a: no linux/amd64 image"},
+		{"only lasting faults", "glob:*", "a@gone b@gone", "z", NoMetadata, "z", "no tag that matches has a creation time; b: no linux/amd64 image"},
 		{"no times at all", "glob:*", "a b", "a", NoMetadata, "a", "no tag that matches has a creation time"},
-		{"passing fault", "glob:*", "a@1 b@2 d@busy c@busy", "a", NoMetadata, "a", "c matches and could be the newest, and its creation time cannot be read for now: the registry answers 503"},
+		{"passing fault", "glob:*", "a@1 b@2 d@busy c@busy", "a", NoMetadata, "a", "d matches and could be the newest, and its creation time cannot be read for now: the registry answers 503"},
 		{"passing fault of the current", "glob:*", "a@busy b@2", "a", NoMetadata, "a", "a matches and could"},
 		{"passing fault of the only one", "glob:*", "a@busy", "a", Current, "a", ""},
 		{"passing fault of another policy's tag", "glob:dev-*", "dev-1@1 dev-2@2 stg-1@busy", "dev-1", Newer, "dev-2", ""},
@@ -62,7 +62,7 @@ func TestChoose(t *testing.T) {
 		{"one tag only", "glob:1.0", "1.0@1 2.0@2", "1.0", Current, "1.0", ""},
 		{"regexp", "regexp:^master-[0-9a-f]+$", "master-0a@1 master-1b@5 dev-1@9", "master-0a", Newer, "master-1b", ""},
 		{"no match", "glob:x-*", "a@1 b@1", "a", NoMatch, "a", "none of 2 tags matches glob:x-*"},
-		{"no tags", "glob:*", "", "a", NoMatch, "a", "none of 0 tags matches glob:*"},
+		{"no tags", "glob:*", "", "a", NoMatch, "a", "the repository has no tag"},
 		{"same name twice", "glob:*", "a@1 a@3 b@2", "a", Current, "a", ""},
 
 		{"semver newer", "semver:~0.4", "0.4.10 0.4.9 0.4.11 0.5.0", "0.4.10", Newer, "0.4.11", ""},
@@ -78,15 +78,17 @@ func TestChoose(t *testing.T) {
 		{"semver as good, not in the list", "semver:*", "1.0.0", "v1.0.0", Current, "v1.0.0", "1.0.0 is no newer"},
 		{"semver order", "semver:*", "3 1.10.0 1.10 1.2.30 v1 aaa-not-semver bbb-not-semver", "1.10.0", Newer, "3", ""},
 		{"semver numbers", "semver:~1.9", "1.9.0 1.9.10 1.9.9", "1.9.9", Newer, "1.9.10", ""},
-		{"pre-release left out", "semver:^1.2", "1.3.0-rc.1 1.1.0", "1.1.0", NoMatch, "1.1.0", "leaves out pre-releases unless"},
+		{"pre-release left out", "semver:^1.2", "1.3.0-rc.1 1.1.0", "1.1.0", NoMatch, "1.1.0", "; a constraint matches no pre-release unless one of its versions names one"},
 		{"pre-release asked for", "semver:^1.2-0", "1.2.0-rc.1 1.2.0-rc.2", "1.2.0-rc.1", Newer, "1.2.0-rc.2", ""},
-		{"no version at all", "semver:^1.2", "dev-1", "1.2.0", NoMatch, "1.2.0", "none of 1 tags matches semver:^1.2"},
+		{"no version at all", "semver:^1.2", "dev-1", "1.2.0", NoMatch, "1.2.0", "dev-1, the only tag, does not match semver:^1.2"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := parsed(t, test.policy).Choose(tagList(test.tags), test.current, false)
+			got := parsed(t, test.policy).Choose(tagList(test.tags), test.current, Options{})
 			if got.Verdict != test.verdict || got.Tag != test.tag {
 				t.Errorf("got %s %q (%s), want %s %q", got.Verdict, got.Tag, got.Message, test.verdict, test.tag)
 			}
+			got.Message = strings.TrimPrefix(got.Message+"; "+got.Hint, "; ")
+			got.Message = strings.TrimSuffix(got.Message, "; ")
 			if test.message == "" && got.Message != "" || !strings.Contains(got.Message, test.message) {
 				t.Errorf("got message %q, want %q", got.Message, test.message)
 			}
@@ -96,14 +98,14 @@ func TestChoose(t *testing.T) {
 
 func TestChooseEpoch(t *testing.T) {
 	tags := []Tag{{Name: "a", Created: time.Unix(0, 0)}, {Name: "b", Fault: "gone"}}
-	if got := parsed(t, "glob:*").Choose(tags, "z", false); got.Tag != "a" {
+	if got := parsed(t, "glob:*").Choose(tags, "z", Options{}); got.Tag != "a" {
 		t.Errorf("a build dated 1970 was not chosen: %+v", got)
 	}
 }
 
 func TestChooseDownWhereAllowed(t *testing.T) {
-	got := parsed(t, "semver:~1").Choose(tagList("2.0.0 1.9.0"), "2.0.0", true)
-	if want := (Choice{Older, "1.9.0", "goes down from 2.0.0, as allowed"}); got != want {
+	got := parsed(t, "semver:~1").Choose(tagList("2.0.0 1.9.0"), "2.0.0", Options{AllowDowngrade: true})
+	if want := (Choice{Older, "1.9.0", true, "goes down from 2.0.0, as allowed", ""}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -127,17 +129,17 @@ func TestChoiceIgnoresTheOrderOfTags(t *testing.T) {
 			tags = append(tags, tag)
 		}
 		p, current := policies[random.IntN(len(policies))], names[random.IntN(len(names))]
-		first := p.Choose(tags, current, false)
+		first := p.Choose(tags, current, Options{})
 		for range 3 {
 			random.Shuffle(len(tags), func(i, j int) { tags[i], tags[j] = tags[j], tags[i] })
-			if got := p.Choose(tags, current, false); got != first {
+			if got := p.Choose(tags, current, Options{}); got != first {
 				t.Fatalf("seed %d: %s, current %s, %v: %+v, before %+v", seed, p, current, tags, got, first)
 			}
 		}
-		if from := p.place(tags, current); first.Tag != current && from.known && p.compare(p.place(tags, first.Tag), from) <= 0 {
+		if from := p.rank(tags, current).from; first.Tag != current && from.known && p.compare(p.rank(tags, first.Tag).from, from) <= 0 {
 			t.Fatalf("seed %d: %s went down from %s to %s: %v", seed, p, current, first.Tag, tags)
 		}
-		if again := p.Choose(tags, first.Tag, false); again.Tag != first.Tag {
+		if again := p.Choose(tags, first.Tag, Options{}); again.Tag != first.Tag {
 			t.Fatalf("seed %d: %s chose %s, and then %s: %v", seed, p, first.Tag, again.Tag, tags)
 		}
 	}

@@ -28,7 +28,7 @@ const (
 
 // look reads a name once: whether it matches, and, unless the policy goes by time, its place.
 func (p Policy) look(tag string) (finding, place) {
-	if strings.EqualFold(tag, "latest") && (p.kind != kindGlob || p.pattern != "latest" || tag != "latest") {
+	if isLatest(tag) && (p.kind != kindGlob || p.pattern != "latest" || tag != "latest") {
 		return filtered, place{}
 	}
 	switch p.kind {
@@ -53,7 +53,7 @@ func found(ok bool) finding {
 }
 
 func (p Policy) lookVersion(tag string) (finding, place) {
-	v, err := semver.NewVersion(tag)
+	v, err := p.version(tag)
 	if err != nil {
 		return notSemver, place{}
 	}
@@ -69,6 +69,37 @@ func (p Policy) lookVersion(tag string) (finding, place) {
 		}
 	}
 	return filtered, at
+}
+
+func (p Policy) version(tag string) (*semver.Version, error) {
+	if p.strict {
+		return semver.StrictNewVersion(strings.TrimPrefix(tag, "v"))
+	}
+	return semver.NewVersion(tag)
+}
+
+func isStrict(tag string) bool {
+	_, err := Policy{strict: true}.version(tag)
+	return err == nil
+}
+
+// placeInUse is the place of the tag in use where names tell it. Under the strict rules v1 and 1.2
+// cannot be chosen; in use they still stand somewhere, and going below them would be going down.
+func (p Policy) placeInUse(tag string) place {
+	what, at := p.look(tag)
+	if what != notSemver || !p.strict {
+		return at
+	}
+	texts := []string{tag + ".0"}
+	if strings.HasPrefix(tag, "v") {
+		texts = append(texts, tag+".0.0")
+	}
+	for _, text := range texts {
+		if v, err := p.version(text); err == nil {
+			return place{known: true, version: v}
+		}
+	}
+	return place{}
 }
 
 // keyOf gives the text by which a tag is ordered.

@@ -18,11 +18,9 @@
 package policy
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -46,6 +44,20 @@ type Policy struct {
 	glob          []string // the texts between the stars
 	expression    *regexp.Regexp
 	constraint    *semver.Constraints
+	strict        bool
+}
+
+// Strict is the policy with one rule more: a version is MAJOR.MINOR.PATCH, without zeros in front and
+// with or without a leading v; a pre-release may follow. Dates, bare numbers and 1.2 are none then. On
+// policies of other kinds it has no effect.
+func (p Policy) Strict() Policy {
+	p.strict = p.kind == kindSemver
+	return p
+}
+
+func (p Policy) loose() Policy {
+	p.strict = false
+	return p
 }
 
 // Parse reads a policy. A pattern that is invalid is an error, where Flux let it match everything.
@@ -122,18 +134,13 @@ func (p Policy) Ranked(tags []string) []string {
 	if p.ByTime() {
 		return nil
 	}
-	var found []candidate
-	for _, tag := range tags {
-		if what, at := p.look(tag); what == matching {
-			found = append(found, candidate{tag, at})
-		}
+	list := make([]Tag, len(tags))
+	for i, tag := range tags {
+		list[i].Name = tag
 	}
-	slices.SortFunc(found, func(a, b candidate) int {
-		return cmp.Or(p.compare(b.place, a.place), strings.Compare(b.Name, a.Name))
-	})
-	ranked := make([]string, len(found))
-	for i, c := range found {
-		ranked[i] = c.Name
+	var ranked []string
+	for _, c := range p.rank(list, "").matching {
+		ranked = append(ranked, c.Name)
 	}
 	return ranked
 }

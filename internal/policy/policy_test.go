@@ -176,9 +176,9 @@ func FuzzPolicy(f *testing.F) {
 		}
 		tags := []Tag{{Name: tag, Created: day(1)}, {Name: "1.0.0", Created: day(2)}, {Name: tag + "x", Created: day(2)}, {Name: "z", Fault: "gone"}}
 		for _, current := range []string{"", tag, "1.0.0"} {
-			choice := p.Choose(tags, current, false)
+			choice := p.Choose(tags, current, Options{})
 			slices.Reverse(tags)
-			if other := p.Choose(tags, current, false); other != choice {
+			if other := p.Choose(tags, current, Options{}); other != choice {
 				t.Fatalf("%s: %+v, the other way round %+v", p, choice, other)
 			}
 		}
