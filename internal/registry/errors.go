@@ -2,8 +2,6 @@ package registry
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +23,9 @@ type Fault string
 const (
 	Unauthorized Fault = "unauthorized" // 401: no credential, or a wrong one
 	Denied       Fault = "denied"       // 403
-	NotFound     Fault = "not-found"    // 404
+	NotFound     Fault = "not-found"    // 404, 410
 	RateLimited  Fault = "rate-limited" // 429, and waiting did not help
-	ServerFault  Fault = "server-fault" // 5xx
+	ServerFault  Fault = "server-fault" // 5xx, or another answer of a server in trouble
 	Unexpected   Fault = "unexpected"   // another status
 	Malformed    Fault = "malformed"    // an answer that is cut short or makes no sense
 	Unsupported  Fault = "unsupported"  // an image without a creation time that could be read
@@ -52,7 +50,7 @@ func (f Fault) Passing() bool {
 // ofHost says that other requests to the same host will most likely fail too.
 func (f Fault) ofHost() bool {
 	switch f {
-	case Unauthorized, RateLimited, Unreachable, Untrusted, Silent, Refused, PlainHTTP, TokenHost, Credential:
+	case Unauthorized, RateLimited, Unreachable, Untrusted, Expired, ClientCert, Silent, Refused, PlainHTTP, TokenHost, Credential:
 		return true
 	}
 	return false
@@ -112,6 +110,7 @@ func classify(err error) (Fault, string) {
 	var lasting *unsupported
 	var name *net.DNSError
 	var network *net.OpError
+	tlsFault, tlsText := handshake(err)
 	switch {
 	case errors.As(err, &refused):
 		return refused.fault, refused.why
@@ -121,8 +120,8 @@ func classify(err error) (Fault, string) {
 		return Unsupported, lasting.why
 	case errors.As(err, &status):
 		return ofStatus(status.StatusCode), statusText(status)
-	case untrusted(err):
-		return Untrusted, bare(err)
+	case tlsFault != "":
+		return tlsFault, tlsText
 	case errors.Is(err, errNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return Silent, "the registry does not answer in time"
 	case errors.As(err, &name):
@@ -142,14 +141,6 @@ func classify(err error) (Fault, string) {
 	return Unreachable, bare(err)
 }
 
-func untrusted(err error) bool {
-	var verification *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var record tls.RecordHeaderError
-	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &name) || errors.As(err, &record)
-}
-
 // bare is an error's text without the URL that net/http puts before it.
 func bare(err error) string {
 	var outer *url.Error
@@ -165,14 +156,25 @@ func ofStatus(status int) Fault {
 		return Unauthorized
 	case status == http.StatusForbidden:
 		return Denied
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound, status == http.StatusGone:
 		return NotFound
+	case status == http.StatusNotAcceptable, status == http.StatusUnsupportedMediaType:
+		return Unsupported
 	case status == http.StatusTooManyRequests:
 		return RateLimited
-	case status >= 500:
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
 		return ServerFault
 	}
 	return Unexpected
+}
+
+// ofStatusError is the fault of an answer with another status than wanted; empty for other errors.
+func ofStatusError(err error) Fault {
+	var status *transport.Error
+	if errors.As(err, &status) {
+		return ofStatus(status.StatusCode)
+	}
+	return ""
 }
 
 func statusText(e *transport.Error) string {

@@ -31,7 +31,6 @@ type host struct {
 
 	mu       sync.Mutex
 	sessions map[sessionKey]*session
-	scrubber *strings.Replacer
 }
 
 // sessionKey is what a token is for: one repository, and one login.
@@ -48,7 +47,8 @@ type session struct {
 	client http.RoundTripper
 	err    error
 
-	configs sync.Map // digest: func() (time.Time, error), so that tags of one image cost one request
+	configs sync.Map // digest: func() (fact, error), so that tags of one image cost one request
+	memory  *memory
 }
 
 func (c *Client) host(address string) *host {
@@ -56,14 +56,14 @@ func (c *Client) host(address string) *host {
 	defer c.mu.Unlock()
 	h := c.hosts[address]
 	if h == nil {
-		h = &host{client: c, name: address, sessions: map[sessionKey]*session{}, scrubber: c.options.Credentials.scrubber(),
+		h = &host{client: c, name: address, sessions: map[sessionKey]*session{},
 			slots: make(chan struct{}, max(c.options.Parallel, 1))}
 		c.hosts[address] = h
 	}
 	return h
 }
 
-func (h *host) scrub(text string) string { return h.scrubber.Replace(text) }
+func (h *host) scrub(text string) string { return h.client.keys.secrets.scrub(text) }
 
 // session opens a repository. What fails stays failed for the client's life: 50 repositories of a
 // silent host cost one wait.
@@ -78,7 +78,7 @@ func (c *Client) session(ctx context.Context, repository imageref.Ref) (*session
 	key := sessionKey{canonical.Repository, c.login}
 	s := h.sessions[key]
 	if s == nil {
-		s = &session{host: h, sessionKey: key}
+		s = &session{host: h, sessionKey: key, memory: c.remember(canonical.Name())}
 		h.sessions[key] = s
 	}
 	h.mu.Unlock()
@@ -107,7 +107,7 @@ func (h *host) fence(trusted ...string) *fence {
 // open gets a token where the host wants one.
 func (s *session) open(ctx context.Context) error {
 	h := s.host
-	config, err := s.credential()
+	config, err := s.credential(ctx)
 	if err != nil {
 		return &Error{Fault: Credential, Doing: "reading the credential for " + h.name, Host: h.name, Err: err}
 	}
@@ -132,6 +132,7 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.client.keys.secrets.add(token.Token, token.AccessToken, token.RefreshToken)
 	if token.Token == "" {
 		token.Token = token.AccessToken // FromToken looks at the first only
 	}

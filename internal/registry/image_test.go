@@ -2,6 +2,7 @@ package registry
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,7 +52,8 @@ func TestArtifactsAreNoImages(t *testing.T) {
 	w := newWorld(t)
 	for body, want := range map[string]string{
 		`{"mediaType":"application/vnd.x"}`:                                  "no manifest of an image application/vnd.x",
-		`{"schemaVersion":1}`:                                                "no manifest of an image",
+		`{"schemaVersion":1,"history":[{"v1Compatibility":"{}"}]}`:           "a manifest of Docker's old schema 1, which is not read",
+		`{"schemaVersion":2}`:                                                "no manifest of an image",
 		`{"config":{"digest":"sha512:00"}}`:                                  "no sha256 digest",
 		`{"manifests":[{"digest":"sha256:00","platform":{"os":"unknown"}}]}`: "no image for linux/amd64",
 	} {
@@ -100,16 +102,24 @@ func TestContentIsCheckedByItsDigest(t *testing.T) {
 	wantFault(t, w.client(nil).Images(t.Context(), ref(t, "registry.example/a"), []string{"1"})[0].Err, Malformed, "not what its digest says")
 }
 
-func TestHas(t *testing.T) {
+func TestDigest(t *testing.T) {
 	w := newWorld(t)
-	w.push(t, "a", "1", noon)
+	want := w.push(t, "a", "1", noon)
 	c := w.client(nil)
-	for tag, want := range map[string]bool{"1": true, "2": false} {
-		if got, err := c.Has(t.Context(), ref(t, "registry.example/a"), tag); got != want || err != nil {
-			t.Errorf("%s: %v, %v", tag, got, err)
-		}
+	if got, err := c.Digest(t.Context(), ref(t, "registry.example/a"), "1"); got != want || err != nil {
+		t.Errorf("%s, %v", got, err)
+	}
+	if got := w.asked(); !slices.Equal(got, []string{"GET http://registry.example/v2/", "HEAD http://registry.example/v2/a/manifests/1"}) {
+		t.Errorf("asked %v", got)
+	}
+	_, err := c.Digest(t.Context(), ref(t, "registry.example/a"), "2")
+	wantFault(t, err, NotFound, "looking for registry.example/a:2: the registry answers 404")
+	// The header is not mandatory: the manifest itself is.
+	w.Inject(faultproxy.Fault{Match: "HEAD .*/manifests/1", Nth: 1, Status: 200})
+	if got, err := c.Digest(t.Context(), ref(t, "registry.example/a"), "1"); got != want || err != nil {
+		t.Errorf("without the header: %s, %v", got, err)
 	}
 	w.Inject(faultproxy.Fault{Match: "/manifests/", Status: 500})
-	_, err := c.Has(t.Context(), ref(t, "registry.example/a"), "1")
+	_, err = c.Digest(t.Context(), ref(t, "registry.example/a"), "1")
 	wantFault(t, err, ServerFault, "looking for registry.example/a:1")
 }

@@ -27,11 +27,16 @@ func (c *Client) Tags(ctx context.Context, repository imageref.Ref) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	tags, err := s.tags(ctx)
+	s.host.slots <- struct{}{}
+	defer func() { <-s.host.slots }()
+	tags, err := s.list(ctx)
+	if err == nil {
+		s.memory.listed(tags)
+	}
 	return tags, s.host.fail(doing, err)
 }
 
-func (s *session) tags(ctx context.Context) ([]string, error) {
+func (s *session) list(ctx context.Context) ([]string, error) {
 	page := s.url("tags", "list")
 	page.RawQuery = fmt.Sprintf("n=%d", pageSize)
 	seen := map[string]bool{}
@@ -140,19 +145,36 @@ func linkParams(text string) (isNext bool, rest string) {
 	return isNext, strings.TrimSpace(strings.TrimPrefix(text, ","))
 }
 
-// Has says whether the repository has a tag, whatever its list says.
-func (c *Client) Has(ctx context.Context, repository imageref.Ref, tag string) (bool, error) {
+// Digest asks which digest a tag names, now: the cache is not believed. Its error is an [*Error]; one
+// with the fault [NotFound] where the repository has no such tag, whatever its list says.
+func (c *Client) Digest(ctx context.Context, repository imageref.Ref, tag string) (string, error) {
 	s, err := c.session(ctx, repository)
 	if err != nil {
-		return false, err
+		return "", err
 	}
+	s.memory.open(ctx)
+	digest, err := s.head(ctx, tag)
+	return digest, s.host.fail("looking for "+repository.Canonical().Name()+":"+tag, err)
+}
+
+// head asks which digest a tag names, and notes it.
+func (s *session) head(ctx context.Context, tag string) (string, error) {
 	answer, err := s.do(ctx, http.MethodHead, s.url("manifests", tag), false)
-	err = s.host.fail("looking for "+repository.Canonical().Name()+":"+tag, err)
-	if e := known(err); e != nil && e.Fault == NotFound {
-		return false, nil
-	}
 	if err != nil {
-		return false, err
+		if ofStatusError(err) == NotFound {
+			s.memory.forget(tag)
+		}
+		return "", err
 	}
-	return true, answer.Body.Close()
+	digest := answer.Header.Get("Docker-Content-Digest")
+	if err := answer.Body.Close(); err != nil {
+		return "", err
+	}
+	if !isDigest(digest) { // the header is not mandatory
+		if _, digest, err = s.manifest(ctx, tag); err != nil {
+			return "", err
+		}
+	}
+	s.memory.see(tag, digest, s.host.client.options.Now())
+	return digest, nil
 }

@@ -9,11 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // errNoAnswer is why a request's context ended: its own limit passed.
@@ -61,40 +58,6 @@ func (b *limitedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// gate is what stands before one host: a rate, and a time before which it wants no request.
-type gate struct {
-	limiter *rate.Limiter
-	mu      sync.Mutex
-	until   time.Time
-}
-
-func (c *Client) gate(host string) *gate {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	g := c.gates[host]
-	if g == nil {
-		g = &gate{limiter: rate.NewLimiter(rate.Limit(c.options.RPS), c.options.Burst)}
-		c.gates[host] = g
-	}
-	return g
-}
-
-// wait waits for the gate to open.
-func (c *Client) wait(ctx context.Context, g *gate) error {
-	now := c.options.Now()
-	g.mu.Lock()
-	pause := g.until.Sub(now)
-	g.mu.Unlock()
-	if pause > 0 {
-		now = now.Add(pause)
-	}
-	delay := max(pause, 0) + g.limiter.ReserveN(now, 1).DelayFrom(now)
-	if delay <= 0 {
-		return ctx.Err()
-	}
-	return c.options.Sleep(ctx, delay)
-}
-
 // How often and how long a request is tried again.
 const (
 	tries        = 3
@@ -111,10 +74,14 @@ type patient struct {
 func (t *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	g := t.client.gate(req.URL.Host)
 	for try := 1; ; try++ {
-		if err := t.client.wait(req.Context(), g); err != nil {
+		slowed, err := t.client.wait(req.Context(), g)
+		if err != nil {
 			return nil, err
 		}
 		answer, err := t.next.RoundTrip(req)
+		if err == nil {
+			g.learn(answer.StatusCode == http.StatusTooManyRequests, slowed, t.client.options.Now())
+		}
 		pause, again := t.again(req, answer, err, try)
 		if !again {
 			return answer, err
@@ -123,11 +90,7 @@ func (t *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 			_, _ = io.CopyN(io.Discard, answer.Body, maxErrorBody) // so that the connection can be used again
 			answer.Body.Close()
 		}
-		g.mu.Lock()
-		if until := t.client.options.Now().Add(pause); until.After(g.until) {
-			g.until = until
-		}
-		g.mu.Unlock()
+		g.close(t.client.options.Now().Add(pause))
 	}
 }
 

@@ -12,10 +12,12 @@ package registrytest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -123,6 +125,34 @@ func (r *Registry) PushIndex(repository, tag string, created time.Time, platform
 
 // Image makes a small image whose digest depends on its label and its creation time.
 func Image(label string, created time.Time, platform v1.Platform) (v1.Image, error) {
+	return Kind{Manifest: types.OCIManifestSchema1, Config: types.OCIConfigJSON}.image(label, created, platform)
+}
+
+// Kind is how an image is written.
+type Kind struct {
+	// Manifest and Config are the media types; empty for OCI's.
+	Manifest, Config types.MediaType
+	// Index is the media type of an index around it; empty for none.
+	Index types.MediaType
+	// Labels stand in its configuration, besides one of the test.
+	Labels map[string]string
+}
+
+// PushKind is Push for an image of a kind.
+func (r *Registry) PushKind(repository, tag string, created time.Time, kind Kind) (string, error) {
+	platform := v1.Platform{OS: "linux", Architecture: "amd64"}
+	image, err := kind.image(repository+":"+tag, created, platform)
+	switch {
+	case err != nil:
+		return "", err
+	case kind.Index == "":
+		return r.put(repository, tag, image, nil)
+	}
+	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, kind.Index), mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &platform}})
+	return r.put(repository, tag, index, nil)
+}
+
+func (k Kind) image(label string, created time.Time, platform v1.Platform) (v1.Image, error) {
 	config, err := empty.Image.ConfigFile()
 	if err != nil {
 		return nil, err
@@ -130,7 +160,9 @@ func Image(label string, created time.Time, platform v1.Platform) (v1.Image, err
 	config = config.DeepCopy()
 	config.OS, config.Architecture, config.Variant = platform.OS, platform.Architecture, platform.Variant
 	config.Config.Labels = map[string]string{"test": label}
-	image, err := mutate.ConfigFile(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON), config)
+	maps.Copy(config.Config.Labels, k.Labels)
+	image := mutate.MediaType(empty.Image, cmp.Or(k.Manifest, types.OCIManifestSchema1))
+	image, err = mutate.ConfigFile(mutate.ConfigMediaType(image, cmp.Or(k.Config, types.OCIConfigJSON)), config)
 	if err != nil {
 		return nil, fmt.Errorf("making image %s: %w", label, err)
 	}
