@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 )
@@ -28,12 +29,30 @@ var headings = map[jsonl.Type]string{
 	jsonl.TypeCommit:   "SOURCE\tBRANCH\tCOMMIT\tEDIT",
 	jsonl.TypeApply:    "ACTION\tOBJECT\tSOURCE\tMESSAGE",
 	jsonl.TypeRelease:  "ACTION\tRELEASE\tNAMESPACE\tCHART\tREVISION\tMESSAGE",
+	candidates:         "TAG\tVERDICT\tCREATED\tMESSAGE",
 }
+
+// candidates is the block of a pick that explains itself; no record has this type.
+const candidates jsonl.Type = "candidates"
 
 func (t *table) add(kind jsonl.Type, line []byte) error {
 	rows, err := rows(kind, line)
-	if err != nil || len(rows) == 0 {
+	if err != nil {
 		return err
+	}
+	if err := t.block(kind, rows); err != nil || kind != jsonl.TypePick {
+		return err
+	}
+	explained, err := row(line, candidateRows)
+	if err != nil {
+		return err
+	}
+	return t.block(candidates, explained)
+}
+
+func (t *table) block(kind jsonl.Type, rows []string) error {
+	if len(rows) == 0 {
+		return nil
 	}
 	if kind != t.kind {
 		if err := t.flush(); err != nil {
@@ -122,6 +141,18 @@ func row[R any](line []byte, show func(R) []string) ([]string, error) {
 		return nil, err
 	}
 	return show(record), nil
+}
+
+func candidateRows(r jsonl.Pick) []string {
+	var rows []string
+	for _, c := range r.Candidates {
+		created := ""
+		if c.Created != nil {
+			created = c.Created.UTC().Format(time.RFC3339)
+		}
+		rows = append(rows, cells(c.Tag, string(c.Verdict), created, c.Message))
+	}
+	return rows
 }
 
 func commitRows(r jsonl.Commit) []string {
