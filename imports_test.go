@@ -30,7 +30,7 @@ var table = []struct {
 	{"internal/manifest", []string{"internal/imageref", "k8s.io/apimachinery", "go.yaml.in/yaml", "gopkg.in/yaml.v3", "sigs.k8s.io/yaml"}, []string{"k8s.io/client-go", "helm.sh", "github.com/go-git"}},
 	{"internal/gitrepo", []string{"github.com/go-git", "golang.org/x/crypto", "github.com/ProtonMail/go-crypto", "github.com/skeema/knownhosts", "golang.org/x/net/proxy"}, []string{"k8s.io", "helm.sh"}},
 	{"internal/source", []string{"internal/gitrepo", "internal/manifest"}, []string{"k8s.io/client-go", "helm.sh"}},
-	{"internal/registry", []string{"internal/imageref", "github.com/google/go-containerregistry", "golang.org/x/time/rate", "github.com/bradfitz/gomemcache/memcache", "golang.org/x/sync"}, []string{"k8s.io", "helm.sh"}},
+	{"internal/registry", []string{"internal/imageref", "github.com/google/go-containerregistry", "golang.org/x/time/rate", "github.com/docker/docker-credential-helpers", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "golang.org/x/oauth2", "github.com/bradfitz/gomemcache/memcache", "golang.org/x/sync"}, []string{"k8s.io", "helm.sh"}},
 	{"internal/kube", []string{"k8s.io/client-go", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "golang.org/x/sync", "github.com/fluxcd/cli-utils/pkg/kstatus", "k8s.io/klog/v2"}, []string{"helm.sh", "k8s.io/client-go/kubernetes", "k8s.io/client-go/discovery"}},
 	{"internal/reconcile", []string{"internal/jsonl", "internal/stage", "internal/kube", "github.com/urfave/cli/v2"}, []string{"helm.sh"}},
 	{"internal/helmrel", []string{"internal/kube", "internal/gitrepo", "internal/manifest", "helm.sh/helm/v3", "k8s.io", "sigs.k8s.io/yaml", "github.com/Masterminds/semver/v3", "golang.org/x/sync"}, []string{module + "internal/registry", module + "internal/yamledit"}},

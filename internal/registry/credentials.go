@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -13,11 +15,15 @@ import (
 	"github.com/sluice-gitops/sluice/internal/imageref"
 )
 
-// Credentials are user names and passwords by registry. The zero value has none.
+// Credentials are user names and passwords by registry, and the programs that keep some. The zero
+// value has none.
 type Credentials struct {
-	// entries are keyed by host or host/path; the longest key that leads to a repository counts.
+	// entries are keyed by host or host/path, each part of the host possibly a glob; the longest
+	// path that leads to a repository counts.
 	entries map[string]dockerAuth
-	helpers map[string]string
+	// helpers are the programs for single keys, store the one for all others.
+	helpers map[string]helper
+	store   string
 }
 
 // dockerAuth is one entry of a docker configuration.
@@ -42,9 +48,8 @@ func ReadDockerConfig(file string) (Credentials, error) {
 	return credentials, nil
 }
 
-// ParseDockerConfig reads the text of a docker configuration, or of a Secret's .dockerconfigjson.
-// A bad entry is an error for its registry only, when that is asked. Programs that keep
-// credentials (credsStore) are not run.
+// ParseDockerConfig reads the text of a docker configuration. A bad entry is an error for its
+// registry only, when that is asked.
 func ParseDockerConfig(data []byte) (Credentials, error) {
 	var config struct {
 		Auths       map[string]dockerAuth `json:"auths"`
@@ -55,17 +60,51 @@ func ParseDockerConfig(data []byte) (Credentials, error) {
 		// The error of a JSON type shows no value, that of a syntax error one character.
 		return Credentials{}, fmt.Errorf("decoding JSON: %w", err)
 	}
-	c := Credentials{entries: map[string]dockerAuth{}, helpers: map[string]string{}}
+	c := Credentials{entries: map[string]dockerAuth{}, helpers: map[string]helper{}, store: config.CredsStore}
 	for key, entry := range config.Auths {
 		c.entries[authKey(key)] = entry
 		if entry == (dockerAuth{}) && config.CredsStore != "" {
-			c.helpers[authKey(key)] = config.CredsStore
+			c.helpers[authKey(key)] = helper{config.CredsStore, key}
 		}
 	}
-	for key, helper := range config.CredHelpers {
-		c.helpers[authKey(key)] = helper
+	for key, program := range config.CredHelpers {
+		c.helpers[authKey(key)] = helper{program, serverName(authKey(key))}
 	}
 	return c, nil
+}
+
+// ParsePullSecret reads the docker configuration in a cluster's Secret. Whoever writes a Secret must
+// not make us run a program: those that it names are ignored. An entry that cannot be read is an
+// error for its registry only.
+func ParsePullSecret(data []byte) (Credentials, error) {
+	var config struct {
+		Auths map[string]json.RawMessage `json:"auths"`
+	}
+	if err := json.Unmarshal(data, &config); err != nil {
+		return Credentials{}, fmt.Errorf("decoding JSON: %w", err)
+	}
+	c := Credentials{entries: map[string]dockerAuth{}}
+	for key, raw := range config.Auths {
+		var entry dockerAuth
+		if err := json.Unmarshal(raw, &entry); err != nil {
+			entry = dockerAuth{Auth: unreadable}
+		}
+		c.entries[authKey(key)] = entry
+	}
+	return c, nil
+}
+
+// unreadable is an "auth" that is no base64.
+const unreadable = "!"
+
+// Override puts the entries of another over those for the same registries.
+func (c *Credentials) Override(by Credentials) {
+	if c.entries == nil {
+		c.entries = map[string]dockerAuth{}
+	}
+	for key, entry := range by.entries {
+		c.entries[key] = entry
+	}
 }
 
 // authKey brings a key of a docker configuration, such as https://index.docker.io/v1/, to host or
@@ -86,21 +125,51 @@ func authKey(key string) string {
 	return host + "/" + path
 }
 
-// find gives the credential for a canonical repository name; nil where there is none.
-func (c Credentials) find(repository string) (*authn.AuthConfig, error) {
-	for key := repository; ; {
-		if helper, there := c.helpers[key]; there {
-			return nil, fmt.Errorf("it is kept by docker-credential-%s, which is not run", helper)
-		}
-		if entry, there := c.entries[key]; there {
-			return entry.config()
-		}
+// above walks from a canonical repository name up to its host.
+func above(repository string) []string {
+	keys := []string{repository}
+	for key := repository; ; keys = append(keys, key) {
 		end := strings.LastIndexByte(key, '/')
 		if end < 0 {
-			return nil, nil
+			return keys
 		}
 		key = key[:end]
 	}
+}
+
+// entry finds the entry for a canonical repository name. At the same length a name goes before a glob.
+func (c Credentials) entry(repository string) (found dockerAuth, known bool) {
+	for _, key := range above(repository) {
+		if entry, there := c.entries[key]; there {
+			return entry, true
+		}
+		var globs []string
+		for glob := range c.entries {
+			if strings.ContainsAny(glob, "*?[") && globMatches(glob, key) {
+				globs = append(globs, glob)
+			}
+		}
+		if len(globs) > 0 {
+			return c.entries[slices.Min(globs)], true
+		}
+	}
+	return found, false
+}
+
+// globMatches compares as Kubernetes does: a glob stands for one part of a host's name.
+func globMatches(glob, key string) bool {
+	globHost, globPath, _ := strings.Cut(glob, "/")
+	host, rest, _ := strings.Cut(key, "/")
+	wanted, parts := strings.Split(globHost, "."), strings.Split(host, ".")
+	if globPath != rest || len(wanted) != len(parts) {
+		return false
+	}
+	for i := range wanted {
+		if ok, err := path.Match(wanted[i], parts[i]); err != nil || !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // Login is what [Credentials] hold for one repository. Logins can be compared; the zero value is none.
@@ -112,30 +181,10 @@ type Login struct {
 // For finds the login for a repository.
 func (c Credentials) For(repository imageref.Ref) Login {
 	entry, known := c.entry(repository.Canonical().Name())
-	return Login{entry, known}
+	return Login{entry, known && entry != dockerAuth{}}
 }
 
-// credential is what the session logs in with; nil for nothing.
-func (s *session) credential() (*authn.AuthConfig, error) {
-	if s.login.known {
-		return s.login.entry.config()
-	}
-	return s.host.client.options.Credentials.find(s.host.name + "/" + s.path)
-}
-
-func (c Credentials) entry(key string) (entry dockerAuth, known bool) {
-	for {
-		if entry, known = c.entries[key]; known {
-			return entry, true
-		}
-		end := strings.LastIndexByte(key, '/')
-		if end < 0 {
-			return entry, false
-		}
-		key = key[:end]
-	}
-}
-
+// config is nil where the entry holds nothing.
 func (e dockerAuth) config() (*authn.AuthConfig, error) {
 	config := &authn.AuthConfig{Username: e.Username, Password: e.Password, IdentityToken: e.IdentityToken, RegistryToken: e.RegistryToken}
 	if e.Auth != "" {
@@ -152,7 +201,7 @@ func (e dockerAuth) config() (*authn.AuthConfig, error) {
 }
 
 func (e dockerAuth) decode() (user, password string, err error) {
-	text, err := base64.StdEncoding.DecodeString(e.Auth)
+	text, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(e.Auth, "="))
 	if err != nil {
 		return "", "", errors.New(`its "auth" is not base64`)
 	}
@@ -163,16 +212,8 @@ func (e dockerAuth) decode() (user, password string, err error) {
 	return user, password, nil
 }
 
-// scrubber takes every secret out of a text.
-func (c Credentials) scrubber() *strings.Replacer {
-	var pairs []string
-	for _, e := range c.entries {
-		_, password, _ := e.decode()
-		for _, secret := range []string{e.Auth, e.Password, e.IdentityToken, e.RegistryToken, password} {
-			if secret != "" {
-				pairs = append(pairs, secret, "***")
-			}
-		}
-	}
-	return strings.NewReplacer(pairs...)
+// secrets are what of the entry must not be seen.
+func (e dockerAuth) secrets() []string {
+	user, password, _ := e.decode()
+	return append(spellings(user, password), append(spellings(e.Username, e.Password), e.Auth, e.IdentityToken, e.RegistryToken)...)
 }

@@ -96,7 +96,8 @@ func TestParseDockerConfig(t *testing.T) {
 		"bad.example/a":                  `its "auth" is not user:password`,
 	} {
 		got := "none"
-		if config, err := c.find(repository); err != nil {
+		entry, _ := c.entry(repository)
+		if config, err := entry.config(); err != nil {
 			got = err.Error()
 		} else if config != nil {
 			got = config.Username + " " + config.Password + " " + config.IdentityToken
@@ -123,8 +124,14 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, link string) {
 		_, _ = parsePage(body)
 		if c, err := ParseDockerConfig(body); err == nil {
-			_, _ = c.find("index.docker.io/library/a")
-			c.scrubber().Replace(link)
+			entry, _ := c.entry("index.docker.io/library/a")
+			_, _ = entry.config()
+			var s secrets
+			s.add(entry.secrets()...)
+			s.scrub(link)
+		}
+		if c, err := ParsePullSecret(body); err == nil {
+			c.entry("index.docker.io/library/a")
 		}
 		next, err := nextPage(page, []string{link})
 		if err == nil && next != nil && (next.Host != page.Host || next.Scheme != "https" || next.User != nil) {
