@@ -23,9 +23,9 @@ type Fault string
 const (
 	Unauthorized Fault = "unauthorized" // 401: no credential, or a wrong one
 	Denied       Fault = "denied"       // 403
-	NotFound     Fault = "not-found"    // 404
+	NotFound     Fault = "not-found"    // 404, 410
 	RateLimited  Fault = "rate-limited" // 429, and waiting did not help
-	ServerFault  Fault = "server-fault" // 5xx
+	ServerFault  Fault = "server-fault" // 5xx, or another answer of a server in trouble
 	Unexpected   Fault = "unexpected"   // another status
 	Malformed    Fault = "malformed"    // an answer that is cut short or makes no sense
 	Unsupported  Fault = "unsupported"  // an image without a creation time that could be read
@@ -156,14 +156,25 @@ func ofStatus(status int) Fault {
 		return Unauthorized
 	case status == http.StatusForbidden:
 		return Denied
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound, status == http.StatusGone:
 		return NotFound
+	case status == http.StatusNotAcceptable, status == http.StatusUnsupportedMediaType:
+		return Unsupported
 	case status == http.StatusTooManyRequests:
 		return RateLimited
-	case status >= 500:
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status >= 500:
 		return ServerFault
 	}
 	return Unexpected
+}
+
+// ofStatusError is the fault of an answer with another status than wanted; empty for other errors.
+func ofStatusError(err error) Fault {
+	var status *transport.Error
+	if errors.As(err, &status) {
+		return ofStatus(status.StatusCode)
+	}
+	return ""
 }
 
 func statusText(e *transport.Error) string {

@@ -47,7 +47,8 @@ type session struct {
 	client http.RoundTripper
 	err    error
 
-	configs sync.Map // digest: func() (time.Time, error), so that tags of one image cost one request
+	configs sync.Map // digest: func() (fact, error), so that tags of one image cost one request
+	memory  *memory
 }
 
 func (c *Client) host(address string) *host {
@@ -77,7 +78,7 @@ func (c *Client) session(ctx context.Context, repository imageref.Ref) (*session
 	key := sessionKey{canonical.Repository, c.login}
 	s := h.sessions[key]
 	if s == nil {
-		s = &session{host: h, sessionKey: key}
+		s = &session{host: h, sessionKey: key, memory: c.remember(canonical.Name())}
 		h.sessions[key] = s
 	}
 	h.mu.Unlock()

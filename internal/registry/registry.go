@@ -38,6 +38,13 @@ type Options struct {
 	TLS *tls.Config
 	// Platform chooses from an index; see [ParsePlatform].
 	Platform Platform
+	// UseLabels are the repositories whose images' labels tell the creation time before their
+	// configuration does: org.opencontainers.image.created, or else org.label-schema.build-date.
+	UseLabels Globs
+	// Cache keeps what is learned of images; nil for nothing.
+	Cache Cache
+	// Looked, unless nil, is called after each image that was looked at, from several goroutines.
+	Looked func()
 
 	// Transport makes the connections; nil for the usual one, which honours the proxy settings
 	// of the environment.
@@ -63,6 +70,8 @@ type shared struct {
 	gates map[string]*gate
 
 	keys keyring
+
+	cacheErr error
 }
 
 // New makes a client.
@@ -148,11 +157,14 @@ type Image struct {
 	Digest string
 	// Created is when the image was created, in UTC.
 	Created time.Time
+	// Doubt names a label that should tell the creation time, and cannot be read; mostly empty.
+	Doubt string
 	// Err, an [*Error], says why Created is not known.
 	Err error
 }
 
-// Images reads the images under some tags of a repository, in the order of the tags.
+// Images looks at the images under some tags of a repository, in the order of the tags. What the
+// cache knows is not asked again.
 func (c *Client) Images(ctx context.Context, repository imageref.Ref, tags []string) []Image {
 	images := make([]Image, len(tags))
 	var wg sync.WaitGroup
@@ -160,16 +172,60 @@ func (c *Client) Images(ctx context.Context, repository imageref.Ref, tags []str
 	defer stop(nil)
 	slots := c.host(repository.Canonical().Registry).slots
 	for i, tag := range tags {
-		wg.Add(1)
 		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots; wg.Done() }()
+		wg.Go(func() {
+			defer func() { <-slots }()
 			images[i] = c.image(ctx, repository, tag)
 			if err := known(images[i].Err); err != nil && err.Fault.ofHost() {
 				stop(images[i].Err) // the others would only add to its troubles
 			}
-		}()
+			if c.options.Looked != nil {
+				c.options.Looked()
+			}
+		})
 	}
 	wg.Wait()
 	return images
+}
+
+// Done says that nothing more is wanted of a repository: what was learned goes to the cache, and
+// out of memory.
+func (c *Client) Done(ctx context.Context, repository imageref.Ref) {
+	canonical := repository.Canonical()
+	h := c.host(canonical.Registry)
+	key := sessionKey{canonical.Repository, c.login}
+	h.mu.Lock()
+	s := h.sessions[key]
+	delete(h.sessions, key)
+	h.mu.Unlock()
+	if s != nil {
+		s.memory.save(ctx)
+	}
+}
+
+// CacheErr is the first failure of the cache; nil where it did its work. After a failure it is left
+// alone, and everything is asked of the registries.
+func (c *Client) CacheErr() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cacheErr
+}
+
+// remember opens the notebook on a repository.
+func (c *Client) remember(repository string) *memory {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cache := c.options.Cache
+	if c.cacheErr != nil {
+		cache = nil
+	}
+	return newMemory(cache, c.cacheFailed, repository, c.options.Platform)
+}
+
+func (c *Client) cacheFailed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cacheErr == nil {
+		c.cacheErr = err
+	}
 }
