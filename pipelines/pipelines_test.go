@@ -28,7 +28,7 @@ import (
 // bin is the folder of the six programs, built once for all tests.
 var bin string
 
-func TestMain(m *testing.M) { script.Main(withPrograms{m}) }
+func TestMain(m *testing.M) { script.MainWith(withPrograms{m}, tools) }
 
 // withPrograms runs the tests with the six programs built, and stops the cluster after them.
 type withPrograms struct{ m *testing.M }
