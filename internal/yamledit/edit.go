@@ -4,15 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/mikefarah/yq/v4/pkg/yqlib"
 )
 
-// Change is a set of scalars of one document that change together or not at all.
+// Change is a set of edits in one document that are made together or not at all.
 type Change struct {
 	// Doc is the index of the document in the file, from 0.
 	Doc     int
 	Scalars []Scalar
+	Entries []Entry
 }
 
 // Scalar is one scalar and its new text.
@@ -20,25 +19,54 @@ type Scalar struct {
 	// Path leads from the top of the document to the scalar: strings are keys, integers (of
 	// any type that encoding/json decodes to) are indexes.
 	Path []any
-	// Old is the text that the scalar must have now. Where it has another one, somebody else
-	// changed the file, and the change is refused.
+	// Old is the text that the scalar must have now, empty for null. Where it has another one,
+	// somebody else changed the file, and the change is refused.
 	Old string
 	// New is the text after the edit: one line, printable, not empty. It reads back as a string.
 	New string
 }
 
+// Entry is one entry of a mapping that is set to a string, or deleted.
+type Entry struct {
+	// Path leads from the top of the document to the mapping. Where there is none, or null, one
+	// is made for an entry to be set, in a mapping that has to be there.
+	Path []any
+	// Key is the entry's key.
+	Key string
+	// Value is the entry's text after the edit: one line, printable, not empty.
+	Value string
+	// Delete takes the entry out: its lines with the comment behind it. Comments on lines of
+	// their own stay, for nobody knows that they are about this entry alone. With its last entry
+	// the mapping goes too.
+	Delete bool
+}
+
 // Outcome says what became of one [Change].
 type Outcome struct {
 	// Lines are the lines of the scalars, from 1, in the order of Change.Scalars. A line ends
-	// where YAML says that it does.
+	// where YAML says that it does. They are those of the edited file, which has others than
+	// the file only where entries came or went.
 	Lines []int
+	// Entries are what became of Change.Entries, in their order.
+	Entries []EntryOutcome
 	// Shared are the anchors through which other places use the scalars that were changed:
-	// what they stand for has changed there as well.
+	// what they stand for has changed there as well. An entry of such a mapping is refused.
 	Shared []string
-	// Done says that all the scalars were strings of the new text already.
+	// Done says that everything stood there as it was asked for already.
 	Done bool
 	// Err is a [*RefusedError] where the change was not made.
 	Err error
+}
+
+// EntryOutcome says what became of one [Entry].
+type EntryOutcome struct {
+	// Line is the entry's line, from 1: in the edited file, or, deleted, in the file as it was;
+	// 0 where there was nothing to delete.
+	Line int
+	// Old is the text that stood there; empty where there was none.
+	Old string
+	// Changed is false where the file said so already.
+	Changed bool
 }
 
 // RefusedError says why a change was not made.
@@ -75,126 +103,74 @@ func Apply(file []byte, changes []Change) ([]byte, []Outcome, error) {
 // attempt makes all changes but those that it refuses; it fails where the result is not what
 // was asked for.
 func (t *tree) attempt(changes []Change) ([]byte, []Outcome, error) {
-	p := plan{tree: t, values: map[*node]string{}}
+	p := newPlan(t)
 	outcomes := make([]Outcome, len(changes))
+	at := make([]placed, len(changes))
 	for i, change := range changes {
-		outcomes[i] = p.add(change)
+		outcomes[i], at[i] = p.add(change)
 	}
-	edited := p.splice()
-	if len(p.cuts) == 0 {
+	cuts := p.cuts()
+	edited, err := t.splice(cuts)
+	if err != nil {
+		return t.file, outcomes, err
+	}
+	moved := newMoves(t, cuts)
+	for i := range outcomes {
+		moved.name(&outcomes[i], at[i])
+	}
+	if len(cuts) == 0 {
 		return edited, outcomes, nil
 	}
-	return edited, outcomes, t.prove(edited, p.cuts)
+	return edited, outcomes, t.prove(edited, p, cuts, moved)
 }
 
 // oneByOne finds out which of several changes does not do what it should: each has to prove
 // itself together with those that did before it.
 func (t *tree) oneByOne(changes []Change, outcomes []Outcome) ([]byte, []Outcome, error) {
 	var proven []Change
+	var which []int
 	for i, change := range changes {
 		if outcomes[i].Err != nil {
 			continue
 		}
 		if _, _, err := t.attempt(append(slices.Clip(proven), change)); err != nil {
 			outcomes[i] = Outcome{Err: &RefusedError{
-				Line: outcomes[i].Lines[0], Path: pathString(change.Scalars[0].Path),
-				Reason: fmt.Sprintf("the edit would change more than the scalar: %v", err),
+				Line: outcomes[i].line(), Path: change.path(),
+				Reason: fmt.Sprintf("the edit would change more than it should: %v", err),
 			}}
 			continue
 		}
-		proven = append(proven, change)
+		proven, which = append(proven, change), append(which, i)
 	}
-	edited, _, _ := t.attempt(proven)
+	edited, made, _ := t.attempt(proven)
+	for i, at := range which {
+		outcomes[at] = made[i]
+	}
 	return edited, outcomes, nil
 }
 
-// plan collects the places at which a file is cut open.
-type plan struct {
-	tree   *tree
-	cuts   []cut
-	values map[*node]string // what the scalars that are cut become
+// line is the first line that a change is about.
+func (o Outcome) line() int {
+	for _, line := range o.Lines {
+		return line
+	}
+	for _, e := range o.Entries {
+		return e.Line
+	}
+	return 0
 }
 
-// add takes a change into the plan, or refuses it whole.
-func (p *plan) add(change Change) Outcome {
-	if lines, done := p.tree.done(change); done {
-		return Outcome{Lines: lines, Done: true}
+func (c Change) path() string {
+	for _, scalar := range c.Scalars {
+		return pathString(scalar.Path)
 	}
-	var out Outcome
-	var cuts []cut
-	for _, scalar := range change.Scalars {
-		found, err := p.tree.locate(change.Doc, scalar)
-		if err == nil {
-			err = p.clash(found, cuts)
-		}
-		if err != nil {
-			err.Path = pathString(scalar.Path)
-			return Outcome{Err: err}
-		}
-		out.Lines = append(out.Lines, found.line)
-		if scalar.Old == scalar.New {
-			continue
-		}
-		cuts = append(cuts, found)
-		for _, anchor := range p.tree.shared(change.Doc, found.node) {
-			if !slices.Contains(out.Shared, anchor) {
-				out.Shared = append(out.Shared, anchor)
-			}
-		}
+	for _, entry := range c.Entries {
+		return entry.path()
 	}
-	p.take(cuts)
-	return out
+	return ""
 }
 
-// done says whether a change was made before.
-func (t *tree) done(change Change) (lines []int, done bool) {
-	for _, scalar := range change.Scalars {
-		n, refused := t.find(change.Doc, scalar.Path)
-		if refused != nil || n.Kind != yqlib.ScalarNode || n.Tag != "!!str" || n.Value != scalar.New {
-			return nil, false
-		}
-		lines = append(lines, n.Line)
-	}
-	return lines, true
-}
-
-// clash refuses a second text for a scalar that is already being changed: two users of one
-// anchor may want different ones.
-func (p *plan) clash(found cut, own []cut) *RefusedError {
-	first, taken := p.values[found.node]
-	for _, other := range own {
-		if other.node == found.node {
-			first, taken = other.value, true
-		}
-	}
-	if !taken || first == found.value {
-		return nil
-	}
-	return &RefusedError{Line: found.line, Reason: fmt.Sprintf(
-		"it is to become %q, and another change makes it %q", found.value, first)}
-}
-
-func (p *plan) take(cuts []cut) {
-	for _, c := range cuts {
-		if _, taken := p.values[c.node]; !taken {
-			p.values[c.node] = c.value
-			p.cuts = append(p.cuts, c)
-		}
-	}
-}
-
-// splice gives the file with all cuts made.
-func (p *plan) splice() []byte {
-	slices.SortFunc(p.cuts, func(a, b cut) int { return a.from - b.from })
-	edited := make([]byte, 0, len(p.tree.file)+64)
-	at := 0
-	for _, c := range p.cuts {
-		edited = append(edited, p.tree.file[at:c.from]...)
-		edited = append(edited, c.text...)
-		at = c.to
-	}
-	return append(edited, p.tree.file[at:]...)
-}
+func (e Entry) path() string { return pathString(append(slices.Clip(e.Path), e.Key)) }
 
 // pathString writes a path for people: spec.containers[0].image, annotations["a.b/c"].
 func pathString(path []any) string {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// plainText is what an image reference or a tag is made of. Whatever holds another character is
-// quoted rather than looked at any further.
-var plainText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@+-]*$`)
+// plainText is what an image reference, a tag or a tag's pattern is made of. Whatever holds another
+// character is quoted rather than looked at any further.
+var plainText = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@+*~^$=<>()|\\-]*$`)
 
 // notString are the plain texts, starting with a digit and freed of underscores, that one or the
 // other version of YAML reads as a number or a time: integers in any base, floats, base 60, dates.

@@ -3,61 +3,77 @@ package yamledit
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
-	"unicode"
 
 	"github.com/mikefarah/yq/v4/pkg/yqlib"
 )
 
-// cut replaces the bytes of one scalar.
+// cut replaces the bytes of one scalar, or those of lines that come and go.
 type cut struct {
-	node     *node
-	from, to int // offsets in the file
-	line     int
+	from, to int    // offsets in the file
 	text     string // what is written
-	value    string // what it must read back as
+	node     *node  // the scalar; nil for lines
+	line     int    // the scalar's line
+	value    string // what the scalar must read back as
+	depth    int    // how far to the right the mapping stands that lines come into
+	news     []landing
+}
+
+// landing is where entries that a cut brings come to stand: so many lines below its start.
+type landing struct {
+	line int
+	news []*grown
 }
 
 // locate finds a scalar's bytes and the ones to put in their place.
-func (t *tree) locate(doc int, scalar Scalar) (cut, *RefusedError) {
-	n, refused := t.find(doc, scalar.Path)
-	if refused != nil {
-		return cut{}, refused
-	}
+func (t *tree) locate(n *node, scalar Scalar) (cut, *RefusedError) {
 	if reason := unfit(n, scalar); reason != "" {
 		return cut{}, &RefusedError{Line: n.Line, Reason: reason}
 	}
-	from, ok := t.offset(n.Line, n.Column)
-	if ok {
-		from = skipProperties(t.file, from)
+	found := cut{node: n, value: scalar.New, depth: math.MaxInt}
+	if empty(n) {
+		at, ok := 0, false
+		if key := keyOf(n); key != nil {
+			at, ok = t.colon(key)
+		}
+		if !ok {
+			return cut{}, &RefusedError{Line: n.Line, Reason: "it is empty, and no key stands before it"}
+		}
+		found.from, found.to, found.text = at, at, " "+t.write(scalar.New, n)
+	} else {
+		from, ok := t.begin(n)
+		length := 0
+		if ok {
+			length = scalarLength(t.file[from:], n)
+		}
+		if length == 0 {
+			return cut{}, &RefusedError{Line: n.Line, Reason: "its text does not stand on one line, or not where it should"}
+		}
+		found.from, found.to, found.text = from, from+length, t.write(scalar.New, n)
 	}
-	length := 0
-	if ok {
-		length = scalarLength(t.file[from:], n)
-	}
-	if length == 0 {
-		return cut{}, &RefusedError{Line: n.Line, Reason: "its text does not stand on one line, or not where it should"}
-	}
-	return cut{
-		node: n, from: from, to: from + length, line: t.lineAt(from),
-		text: write(scalar.New, n), value: scalar.New,
-	}, nil
+	found.line = t.lineAt(found.from)
+	return found, nil
 }
 
 // unfit says why a node is not edited; empty where it can be.
 func unfit(n *node, scalar Scalar) string {
+	text := n.Value
+	if isNull(n) {
+		text = ""
+	}
 	switch {
 	case n.Kind != yqlib.ScalarNode:
 		return "this is no scalar"
-	case n.Value != scalar.Old:
+	case text != scalar.Old:
 		return fmt.Sprintf("it is %q, not %q: the file has changed", n.Value, scalar.Old)
 	case n.Style&(yqlib.LiteralStyle|yqlib.FoldedStyle) != 0:
 		return "it is a block scalar; write it on one line"
-	case n.Value == "" && n.Style&(yqlib.SingleQuotedStyle|yqlib.DoubleQuotedStyle) == 0:
-		return "it is empty"
+	case empty(n) && !isNull(n):
+		return "it is empty, with an anchor or a tag"
 	case n.Style&yqlib.TaggedStyle != 0 && n.Tag != "!!str":
 		return "it has the tag " + n.Tag + ", so a string cannot stand there"
-	case scalar.New == "" || strings.ContainsFunc(scalar.New, func(r rune) bool { return !unicode.IsPrint(r) }):
+	case scalar.New == "" || !printable(scalar.New):
 		return fmt.Sprintf("%q cannot be written on one line", scalar.New)
 	}
 	return ""
@@ -147,12 +163,15 @@ func singleQuoted(text []byte) int {
 }
 
 // write spells a value in the style of the node that it replaces.
-func write(value string, n *node) string {
-	switch {
-	case n.Style&yqlib.SingleQuotedStyle != 0:
-		return "'" + strings.ReplaceAll(value, "'", "''") + "'"
-	case n.Style&yqlib.DoubleQuotedStyle == 0 && staysPlain(value):
+func (t *tree) write(value string, n *node) string {
+	if mark, quoted := quotes(n); quoted {
+		return quote(value, mark)
+	}
+	if staysPlain(value) {
 		return value
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+	if n.Parent == nil {
+		return quote(value, '"')
+	}
+	return quote(value, t.mark(n.Parent))
 }
