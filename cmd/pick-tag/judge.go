@@ -50,6 +50,11 @@ func (j judge) pick(image jsonl.Image) (jsonl.Pick, *jsonl.Error) {
 		}
 	case d.decided:
 		pick.Available = d.to.String()
+		if d.to.Tag != from.Tag {
+			pick.Message = d.to.Tag + " is available"
+		} else if d.to != from {
+			pick.Message = d.message
+		}
 	default:
 		pick.Message = "nothing is available: " + cmp.Or(d.message, string(d.reason))
 	}
@@ -76,13 +81,13 @@ func (j judge) decide(image jsonl.Image, from imageref.Ref) judgement {
 	rule, err := j.o.parse(image.Policy)
 	if err != nil {
 		d := leave(jsonl.ReasonPolicy, err.Error())
-		d.bad = badPolicy(image, image.PolicyKey, err)
+		d.bad = badPolicy(image, image.PolicyKey, err, policyHint+"; see pick-tag --help")
 		return d
 	}
 	o, err := j.options(image)
 	if err != nil {
 		d := leave(jsonl.ReasonPolicy, err.Error())
-		d.bad = badPolicy(image, "", err)
+		d.bad = badPolicy(image, "", err, "an age is written as in 24h, 90m or 36h30m")
 		return d
 	}
 	switch {
@@ -212,11 +217,11 @@ func tags(image jsonl.Image) []policy.Tag {
 }
 
 // badPolicy blames an annotation, or the container where its key is not known.
-func badPolicy(image jsonl.Image, key string, err error) *jsonl.Error {
+func badPolicy(image jsonl.Image, key string, err error, hint string) *jsonl.Error {
 	what := "container " + image.Container
 	if key != "" {
 		what = "the annotation " + key
 	}
 	return &jsonl.Error{Code: "bad-policy", Message: fmt.Sprintf("%s: %v", what, err), Source: image.Source, File: image.File, Line: image.Line, ID: image.ID,
-		Hint: policyHint + "; see pick-tag --help"}
+		Hint: hint}
 }

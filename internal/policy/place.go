@@ -22,7 +22,7 @@ type finding int
 const (
 	filtered finding = iota
 	notSemver
-	preRelease // left out for being one, and for nothing else
+	preRelease // of a version that would match, left out because the constraint names no pre-release
 	matching
 )
 
@@ -61,10 +61,8 @@ func (p Policy) lookVersion(tag string) (finding, place) {
 	if p.constraint.Check(v) {
 		return matching, at
 	}
-	if v.Prerelease() != "" {
-		wide := *p.constraint
-		wide.IncludePrerelease = true
-		if wide.Check(v) {
+	if v.Prerelease() != "" && p.releases != nil {
+		if release, err := v.SetPrerelease(""); err == nil && p.releases.Check(&release) {
 			return preRelease, at
 		}
 	}

@@ -44,6 +44,7 @@ type Policy struct {
 	glob          []string // the texts between the stars
 	expression    *regexp.Regexp
 	constraint    *semver.Constraints
+	releases      *semver.Constraints // those alternatives of it that name no pre-release; nil where all do
 	strict        bool
 }
 
@@ -69,7 +70,7 @@ func Parse(text string) (Policy, error) {
 	case kindRegexp, kindAlphabetical, kindNumerical:
 		p.expression, err = regexp.Compile(p.pattern)
 	case kindSemver:
-		p.constraint, err = parseConstraint(p.pattern)
+		p.constraint, p.releases, err = parseConstraint(p.pattern)
 	default:
 		p.glob = strings.Split(p.pattern, "*")
 		if strings.Contains(p.pattern, ":") {
@@ -105,14 +106,27 @@ func split(text string) (kind, pattern string) {
 	return kindGlob, text
 }
 
+// namesPreRelease is how an alternative of a constraint names a pre-release: 1.2-0, not 1.2 - 1.4.
+var namesPreRelease = regexp.MustCompile(`[0-9xX*]-[0-9A-Za-z]`)
+
 // parseConstraint refuses an empty alternative too, which the library takes for "any version".
-func parseConstraint(text string) (*semver.Constraints, error) {
+func parseConstraint(text string) (all, releases *semver.Constraints, err error) {
+	var plain []string
 	for alternative := range strings.SplitSeq(text, "||") {
 		if strings.TrimSpace(alternative) == "" {
-			return nil, errors.New("an alternative of the constraint is empty")
+			return nil, nil, errors.New("an alternative of the constraint is empty")
+		}
+		if !namesPreRelease.MatchString(alternative) {
+			plain = append(plain, alternative)
 		}
 	}
-	return semver.NewConstraint(text)
+	if len(plain) > 0 {
+		if releases, err = semver.NewConstraint(strings.Join(plain, "||")); err != nil {
+			return nil, nil, err
+		}
+	}
+	all, err = semver.NewConstraint(text)
+	return all, releases, err
 }
 
 // String is the policy in its one form.

@@ -82,9 +82,15 @@ func age(d time.Duration) string {
 	return duration(d) + " old"
 }
 
-// duration is short: 24h, 2h30m, 45s.
+// duration is short: 3d12h, 24h, 2h30m, 45s.
 func duration(d time.Duration) string {
-	if d > time.Minute {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day && d%day < time.Hour:
+		return fmt.Sprintf("%dd", d/day)
+	case d >= 2*day:
+		return fmt.Sprintf("%dd%dh", d/day, d%day/time.Hour)
+	case d >= time.Minute:
 		d = d.Truncate(time.Minute)
 	}
 	text := d.Truncate(time.Second).String()
