@@ -50,6 +50,8 @@ func setup(p *testscript.Params) {
 		}
 		env.Defer(func() { w.Close() })
 		env.Values["world"] = w
+		env.Setenv("HOME", env.WorkDir)
+		env.Setenv("XDG_CACHE_HOME", "")
 		env.Setenv("http_proxy", address)
 		env.Setenv("https_proxy", address)
 		return nil

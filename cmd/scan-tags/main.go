@@ -28,6 +28,13 @@ var app = &stage.App{
 	Reads:  true,
 	Run:    run,
 	Flags: []cli.Flag{
+		&cli.BoolFlag{Name: "all", Usage: "scan the images of all workloads but ignored ones, locked or not, asked for or not"},
+		&cli.StringSliceFlag{Name: "include", Usage: "scan only repositories that match `GLOB`, such as index.docker.io/library/*; may be repeated"},
+		&cli.StringSliceFlag{Name: "exclude", Usage: "do not scan repositories that match `GLOB`, whatever --include says; may be repeated"},
+		&cli.DurationFlag{Name: "min-age", Usage: "let nothing be chosen that is younger than `DURATION`, such as 24h; the annotation sluice.dev/min-age overrides it"},
+		&cli.StringSliceFlag{Name: "use-labels", Value: cli.NewStringSlice("index.docker.io/weaveworks/*", "index.docker.io/fluxcd/*"),
+			Usage: "take creation times from the labels of images in repositories that match `GLOB`; may be repeated"},
+		&cli.StringFlag{Name: "cache", Usage: "keep what images are in `DIR`, at memcached://HOST:PORT, or not at all: off; default sluice/registry in the cache folder"},
 		&cli.Float64Flag{Name: "rps", Value: 200, Usage: "ask each host at most `N` times a second"},
 		&cli.IntFlag{Name: "burst", Value: 125, Usage: "ask each host up to `N` times at once before --rps counts"},
 		&cli.StringSliceFlag{Name: "insecure-host", Usage: "speak plain http, or TLS with any certificate, to `HOST`[:port]; may be repeated"},

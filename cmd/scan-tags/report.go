@@ -1,22 +1,21 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
-	"github.com/sluice-gitops/sluice/internal/policy"
 	"github.com/sluice-gitops/sluice/internal/registry"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
-// report writes the records, in the order of the manifests. A failure that many images share, such
-// as a registry that cannot be reached, is one error.
-func report(s *stage.IO, images []image, scan *scan) error {
-	for _, r := range scan.order {
-		s.Debugf("%s: %d tags, creation times read for %d", r.name, len(r.tags), len(r.images))
-	}
+// report writes the records in the order of the manifests, each as soon as its repository was
+// scanned. A failure that many images share, such as a registry that cannot be reached, is one error.
+func report(ctx context.Context, s *stage.IO, images []*image, scan *scan) error {
 	said := map[string]bool{}
-	for _, i := range images {
+	for n, i := range images {
+		images[n] = nil
 		if i.fault != nil {
 			s.Fail(*i.fault)
 		}
@@ -24,7 +23,10 @@ func report(s *stage.IO, images []image, scan *scan) error {
 			continue
 		}
 		if i.scanned {
-			for _, e := range i.fill(scan.repositories[i.record.Repository]) {
+			if err := scan.wait(ctx, s, i.from); err != nil {
+				return err
+			}
+			for _, e := range i.fill() {
 				if !said[e.Message] {
 					s.Fail(e)
 				}
@@ -40,10 +42,36 @@ func report(s *stage.IO, images []image, scan *scan) error {
 	return nil
 }
 
+// wait waits for the answers about a repository. The first time it tells what people may want to know
+// of them.
+func (s *scan) wait(ctx context.Context, io *stage.IO, r *repository) error {
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // what failed then, failed for this
+	}
+	if r.reached {
+		return nil
+	}
+	r.reached = true
+	s.reached()
+	io.Debugf("%s: %d tags, creation times read for %d", r.name, len(r.tags), len(r.images))
+	if doubt := r.doubt(); doubt != "" {
+		io.Warn("%s", doubt)
+	}
+	return nil
+}
+
 // fill puts a repository's answers into the record, and gives the failures among them that a next
 // run may not have. A tag that lastingly has no creation time is no failure of the run: the record
 // says why, and the choice goes on without it.
-func (i *image) fill(r *repository) []jsonl.Error {
+func (i *image) fill() []jsonl.Error {
+	r := i.from
+	if r.left--; r.left == 0 {
+		defer r.drop()
+	}
 	if r.err != nil {
 		i.record.Fault = r.err.Error()
 		return []jsonl.Error{i.failure(r.err)}
@@ -52,7 +80,7 @@ func (i *image) fill(r *repository) []jsonl.Error {
 	i.record.Tags = make([]jsonl.Tag, len(r.tags))
 	var failures []jsonl.Error
 	for n, name := range r.tags {
-		tag, err := describe(i.rule, name, r)
+		tag, err := i.want.describe(r, name)
 		i.record.Tags[n] = tag
 		if err != nil && len(failures) == 0 {
 			failures = append(failures, i.failure(err))
@@ -61,25 +89,29 @@ func (i *image) fill(r *repository) []jsonl.Error {
 	return failures
 }
 
-// describe gives a tag with what the policy needs to know of it. The error is a passing one.
-func describe(rule policy.Policy, name string, r *repository) (jsonl.Tag, error) {
+// describe gives a tag with what was looked for. The error is a passing one.
+func (w *want) describe(r *repository, name string) (jsonl.Tag, error) {
 	tag := jsonl.Tag{Name: name}
-	if !rule.ByTime() || !rule.Matches(name) {
+	var err error
+	if w.rule.ByTime() && w.rule.Matches(name) || w.timed[name] {
+		image := r.images[name]
+		tag.Digest, err = image.Digest, image.Err
+		if err == nil {
+			tag.Created = &image.Created
+		}
+	}
+	if w.pinned[name] {
+		now := r.digests[name]
+		tag.Digest, err = now.Digest, cmp.Or(err, now.Err)
+	}
+	if err == nil {
 		return tag, nil
 	}
-	known := r.images[name]
-	tag.Digest = known.Digest
-	if known.Err == nil {
-		tag.Created = &known.Created
-		return tag, nil
+	tag.Fault, tag.Passing = err.Error(), passing(err)
+	if !tag.Passing {
+		err = nil
 	}
-	tag.Fault = known.Err.Error()
-	var failed *registry.Error
-	if errors.As(known.Err, &failed) && !failed.Fault.Passing() {
-		return tag, nil
-	}
-	tag.Passing = true
-	return tag, known.Err
+	return tag, err
 }
 
 func (i *image) failure(err error) jsonl.Error {
@@ -110,7 +142,7 @@ func hint(e *registry.Error) string {
 		return "check the name and the network; a proxy is taken from HTTPS_PROXY and HTTP_PROXY"
 	case registry.Silent:
 		return "--request-timeout and --timeout set the limits"
-	case registry.ServerFault, registry.Malformed, registry.Unexpected:
+	case registry.ServerFault, registry.Malformed, registry.Unexpected, registry.Unsupported:
 		return "the images keep their tags; the next run asks again, and if this stays it is for the operator of " + e.Host
 	case registry.Credential:
 		return "give a user and a password for " + e.Host + " in the file of --docker-config"

@@ -3,110 +3,97 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
-	"github.com/sluice-gitops/sluice/internal/imageref"
-	"github.com/sluice-gitops/sluice/internal/policy"
 	"github.com/sluice-gitops/sluice/internal/registry"
 )
 
-// repository is what one repository is asked for, on behalf of all images from it, and its answers.
-type repository struct {
-	name    string
-	ref     imageref.Ref
-	rules   []policy.Policy // those that go by creation times, each once
-	current []string        // the tags in use
+// How many repositories, and how many images of one host, are read at the same time; and how many
+// repositories may be ahead of the one whose images are being written.
+const (
+	atOnce = 16
+	ahead  = 2 * atOnce
+)
 
-	tags   []string
-	images map[string]registry.Image // by tag, of those that a rule matches
-	err    error
-}
-
-// scan is the work on all repositories.
+// scan is the work on all repositories, in the order in which the images need them.
 type scan struct {
-	client       *registry.Client
-	repositories map[string]*repository
-	order        []*repository
+	client   *registry.Client
+	order    []*repository
+	window   chan struct{}
+	progress *progress
 }
 
-func newScan(client *registry.Client, images []image) *scan {
-	s := &scan{client: client, repositories: map[string]*repository{}}
+func newScan(client *registry.Client, o options, images []*image, p *progress) *scan {
+	s := &scan{client: client, window: make(chan struct{}, ahead), progress: p}
+	known := map[string]*repository{}
 	for _, i := range images {
 		if !i.scanned {
 			continue
 		}
-		r := s.repositories[i.record.Repository]
+		r := known[i.record.Repository]
 		if r == nil {
-			r = &repository{name: i.record.Repository, ref: i.ref}
-			s.repositories[r.name] = r
+			r = &repository{name: i.record.Repository, ref: i.ref, now: o.now, client: client, looking: p.looking,
+				wants: map[terms]*want{}, done: make(chan struct{})}
+			known[r.name] = r
 			s.order = append(s.order, r)
 		}
-		same := func(p policy.Policy) bool { return p.String() == i.rule.String() }
-		if i.rule.ByTime() && !slices.ContainsFunc(r.rules, same) {
-			r.rules = append(r.rules, i.rule)
-		}
-		if i.ref.Tag != "" && !slices.Contains(r.current, i.ref.Tag) {
-			r.current = append(r.current, i.ref.Tag)
-		}
+		r.left++
+		i.from, i.want = r, r.want(i)
 	}
+	p.begin(len(s.order))
 	return s
 }
 
-// run asks the registries, several repositories at a time.
-func (s *scan) run(ctx context.Context, progress func(done, total int)) {
+// run asks the registries, and ends when the context does.
+func (s *scan) run(ctx context.Context) {
 	var wg sync.WaitGroup
+	defer wg.Wait()
 	slots := make(chan struct{}, atOnce)
-	finished := make(chan struct{}, len(s.order))
 	for _, r := range s.order {
+		select {
+		case s.window <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		slots <- struct{}{}
 		wg.Go(func() {
-			slots <- struct{}{}
-			r.scan(ctx, s.client)
+			r.scan(ctx)
 			<-slots
-			finished <- struct{}{}
+			s.progress.finished()
+			close(r.done)
 		})
 	}
-	for done := range len(s.order) {
-		progress(done, len(s.order))
-		<-finished
-	}
-	wg.Wait()
 }
 
-func (r *repository) scan(ctx context.Context, client *registry.Client) {
-	if r.tags, r.err = client.Tags(ctx, r.ref); r.err != nil {
-		return
-	}
-	if r.err = r.check(ctx, client); r.err != nil {
-		return
-	}
-	var wanted []string
-	for _, tag := range r.tags {
-		if slices.ContainsFunc(r.rules, func(p policy.Policy) bool { return p.Matches(tag) }) {
-			wanted = append(wanted, tag)
-		}
-	}
-	r.images = map[string]registry.Image{}
-	for _, image := range client.Images(ctx, r.ref, wanted) {
-		r.images[image.Tag] = image
-	}
+// reached says that the first image of a repository is being written, so that another one may be
+// scanned. What is kept for later images does not count, or they would wait for each other.
+func (s *scan) reached() { <-s.window }
+
+// progress counts what is done, for a person who waits.
+type progress struct {
+	show func(label string, done, total int)
+
+	mu                sync.Mutex
+	repositories, all int
+	looked, images    int
 }
 
-// check looks for the tags in use that the list lacks. A registry that has one all the same gave
-// half a list, however whole it looked; choosing from that could go back to an old image.
-func (r *repository) check(ctx context.Context, client *registry.Client) error {
-	for _, tag := range r.current {
-		if _, listed := slices.BinarySearch(r.tags, tag); listed {
-			continue
-		}
-		has, err := client.Has(ctx, r.ref, tag)
-		if err != nil {
-			return err
-		}
-		if has {
-			return &registry.Error{Fault: registry.Malformed, Doing: "listing the tags of " + r.name, Host: r.ref.Canonical().Registry,
-				Err: fmt.Errorf("the list lacks %s, which the registry has", tag)}
-		}
+func (p *progress) begin(repositories int) { p.change(func() { p.all = repositories }) }
+func (p *progress) finished()              { p.change(func() { p.repositories++ }) }
+func (p *progress) looking(images int)     { p.change(func() { p.images += images }) }
+func (p *progress) didLook()               { p.change(func() { p.looked++ }) }
+
+func (p *progress) change(what func()) {
+	p.mu.Lock()
+	what()
+	label, done, total := p.line()
+	p.mu.Unlock()
+	p.show(label, done, total)
+}
+
+func (p *progress) line() (label string, done, total int) {
+	if p.looked < p.images {
+		return fmt.Sprintf("scanned %d of %d repositories, images", p.repositories, p.all), p.looked, p.images
 	}
-	return nil
+	return "scanning repositories", p.repositories, p.all
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,49 +17,30 @@ import (
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
-// atOnce is how many repositories, and how many images of one host, are read at the same time.
-const atOnce = 16
-
-func readOptions(c *cli.Context) (registry.Options, error) {
-	o := registry.Options{
-		RPS: c.Float64("rps"), Burst: c.Int("burst"), Parallel: atOnce, RequestTimeout: c.Duration("request-timeout"),
-		Insecure: c.StringSlice("insecure-host"), TokenHosts: c.StringSlice("token-host"),
-	}
-	switch {
-	case o.RPS <= 0 || math.IsInf(o.RPS, 0) || math.IsNaN(o.RPS):
-		return o, stage.Usagef("--rps is a number above zero, not %v", o.RPS)
-	case o.Burst < 1:
-		return o, stage.Usagef("--burst is at least 1, not %d", o.Burst)
-	case o.RequestTimeout <= 0:
-		return o, stage.Usagef("--request-timeout is a duration above zero, not %s", o.RequestTimeout)
-	}
-	var err error
-	if o.Platform, err = registry.ParsePlatform(c.String("platform")); err != nil {
-		return o, stage.Usage(fmt.Errorf("--platform: %w", err))
-	}
-	if file := c.String("docker-config"); file != "" {
-		if o.Credentials, err = registry.ReadDockerConfig(file); err != nil {
-			return o, stage.WithHint(err, "--docker-config wants a file as docker login writes it")
-		}
-	}
-	return o, nil
-}
-
 func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
-	o, err := readOptions(c)
+	o, err := readOptions(s, c)
 	if err != nil {
 		return err
 	}
-	found := finder{s: s}
+	p := &progress{show: s.Progress}
+	o.registry.Looked = p.didLook
+	found := finder{s: s, options: o}
 	if err := s.Read(found.take); err != nil {
 		return err
 	}
-	scan := newScan(registry.New(o), found.images)
-	scan.run(ctx, func(done, total int) { s.Progress("scanning repositories", done, total) })
-	if ctx.Err() != nil {
-		return context.Cause(ctx) // what failed then, failed for this
+	client := registry.New(o.registry)
+	scan := newScan(client, o, found.images, p)
+	within, stop := context.WithCancel(ctx)
+	finished := make(chan struct{})
+	go func() { defer close(finished); scan.run(within) }()
+	defer func() { stop(); <-finished }()
+	if err := report(ctx, s, found.images, scan); err != nil {
+		return err
 	}
-	return report(s, found.images, scan)
+	if err := client.CacheErr(); err != nil {
+		s.Warn("the cache was not used: %v", err)
+	}
+	return nil
 }
 
 // image is one image record in the making.
@@ -67,8 +48,12 @@ type image struct {
 	record jsonl.Image
 	ref    imageref.Ref
 	rule   policy.Policy
-	// scanned says that the tags of its repository are wanted.
+	minAge time.Duration
+	// scanned says that the tags of its repository are wanted; from is that repository then, and want
+	// what is to be known of them.
 	scanned bool
+	from    *repository
+	want    *want
 	// fault, not nil, is written before the record.
 	fault *jsonl.Error
 	// bare: there is no image, only the fault.
@@ -77,8 +62,9 @@ type image struct {
 
 // finder collects the images of the manifests in a stream.
 type finder struct {
-	s      *stage.IO
-	images []image
+	s       *stage.IO
+	options options
+	images  []*image
 }
 
 func (f *finder) take(line *jsonl.Line) (bool, error) {
@@ -109,7 +95,7 @@ func (f *finder) find(record jsonl.Manifest, object map[string]any) {
 	policies := manifest.ReadPolicies(object)
 	var names []string
 	for _, c := range containers {
-		f.images = append(f.images, newImage(record, policies, c))
+		f.images = append(f.images, f.options.newImage(record, policies, c))
 		names = append(names, c.Name)
 	}
 	for _, doubt := range policies.Doubts {
@@ -120,12 +106,12 @@ func (f *finder) find(record jsonl.Manifest, object map[string]any) {
 	}
 }
 
-func newImage(from jsonl.Manifest, policies manifest.Policies, c manifest.Container) image {
+func (o options) newImage(from jsonl.Manifest, policies manifest.Policies, c manifest.Container) *image {
 	tag, written := policies.Tags[c.Name]
 	if !written {
 		tag.Expr = policy.Default
 	}
-	i := image{record: jsonl.Image{Type: jsonl.TypeImage, Place: from.Place, ID: from.ID, Container: c.Name, Fields: fields(c.Fields), Ref: c.Ref,
+	i := &image{record: jsonl.Image{Type: jsonl.TypeImage, Place: from.Place, ID: from.ID, Container: c.Name, Fields: fields(c.Fields), Ref: c.Ref,
 		Policy: policy.Normal(tag.Expr), PolicyKey: tag.Key, Automated: policies.Automated, Locked: policies.Locked, Ignored: policies.Ignored}}
 	wanted := policies.Automated && !policies.Locked && !policies.Ignored
 	if c.Err != nil {
@@ -143,9 +129,48 @@ func newImage(from jsonl.Manifest, policies manifest.Policies, c manifest.Contai
 	i.record.Repository = i.ref.Canonical().Name()
 	var err error
 	i.rule, err = policy.Parse(tag.Expr)
-	// A policy that does not parse is pick-tag's to report.
-	i.scanned = wanted && err == nil && i.ref.Digest == ""
+	// A policy that does not parse is pick-tag's to report, and a digest without a tag follows nothing.
+	i.scanned = (wanted || o.all && !policies.Ignored) && err == nil && (i.ref.Digest == "" || i.ref.Tag != "")
+	o.age(i, policies)
+	if why := o.excluded(i.record.Repository); i.scanned && why != "" {
+		i.scanned, i.record.Fault = false, why
+	}
 	return i
+}
+
+// age gives the image its minimum age: the annotation's, or else the flag's.
+func (o options) age(i *image, policies manifest.Policies) {
+	var age time.Duration
+	var key string
+	var err error
+	if p, ok := any(policies).(interface {
+		MinAge(string) (time.Duration, string, error)
+	}); ok {
+		age, key, err = p.MinAge(i.record.Container)
+	}
+	if key == "" {
+		age = o.minAge
+	}
+	switch {
+	case err != nil && i.scanned:
+		r := &i.record
+		i.scanned, r.Fault = false, fmt.Sprintf("the annotation %s: %v", key, err)
+		i.fault = &jsonl.Error{Code: "bad-min-age", Message: r.Fault, Source: r.Source, File: r.File, Line: r.Line, ID: r.ID,
+			Hint: "a minimum age is a duration such as 24h or 90m"}
+	case err == nil && age > 0:
+		i.minAge, i.record.MinAge = age, age.String()
+	}
+}
+
+// excluded says why a repository is not to be scanned; empty where it is.
+func (o options) excluded(repository string) string {
+	if pattern, ok := o.exclude.Match(repository); ok {
+		return fmt.Sprintf("%s is not scanned: --exclude %s", repository, pattern)
+	}
+	if _, ok := o.include.Match(repository); !ok && len(o.include) > 0 {
+		return fmt.Sprintf("%s is not scanned: no --include names it", repository)
+	}
+	return ""
 }
 
 func fields(from []manifest.Field) []jsonl.Field {

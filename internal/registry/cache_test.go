@@ -42,7 +42,7 @@ func (s *shelf) Save(_ context.Context, key string, text []byte) error {
 func (w *world) run(t *testing.T, cache Cache, at time.Time, tags ...string) ([]Image, []string) {
 	t.Helper()
 	w.Forget()
-	c := w.client(func(o *Options) { o.Cache, o.Now = cache, func() time.Time { return at } })
+	c := w.client(func(o *Options) { o.Cache, o.At = cache, at })
 	a := ref(t, "registry.example/a")
 	if _, err := c.Tags(t.Context(), a); err != nil {
 		t.Fatal(err)

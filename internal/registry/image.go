@@ -88,7 +88,7 @@ func (f fact) time(labels bool) (created time.Time, doubt string, err error) {
 // look finds the image under a tag, with as few requests as the cache allows: none, one that asks
 // whether the tag still names what it did, or those that read the image.
 func (s *session) look(ctx context.Context, tag string) (digest string, what fact, err error) {
-	now := s.host.client.options.Now()
+	now := s.host.client.options.At
 	last, what, known := s.memory.find(tag, now)
 	if known {
 		return last.Digest, what, nil

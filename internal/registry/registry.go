@@ -41,8 +41,10 @@ type Options struct {
 	// UseLabels are the repositories whose images' labels tell the creation time before their
 	// configuration does: org.opencontainers.image.created, or else org.label-schema.build-date.
 	UseLabels Globs
-	// Cache keeps what is learned of images; nil for nothing.
+	// Cache keeps what is learned of images; nil for nothing. At is the time of the run, by which it
+	// is told what is to be asked again; zero for Now.
 	Cache Cache
+	At    time.Time
 	// Looked, unless nil, is called after each image that was looked at, from several goroutines.
 	Looked func()
 
@@ -79,6 +81,9 @@ func New(options Options) *Client {
 	c := &Client{shared: &shared{options: options, hosts: map[string]*host{}, gates: map[string]*gate{}}}
 	if c.options.Now == nil {
 		c.options.Now = time.Now
+	}
+	if c.options.At.IsZero() {
+		c.options.At = c.options.Now()
 	}
 	if c.options.Sleep == nil {
 		c.options.Sleep = sleep

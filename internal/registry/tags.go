@@ -175,6 +175,6 @@ func (s *session) head(ctx context.Context, tag string) (string, error) {
 			return "", err
 		}
 	}
-	s.memory.see(tag, digest, s.host.client.options.Now())
+	s.memory.see(tag, digest, s.host.client.options.At)
 	return digest, nil
 }
