@@ -10,12 +10,17 @@ import (
 )
 
 func TestMessage(t *testing.T) {
-	for want, refs := range map[string][]string{
+	for want, images := range map[string][]string{
 		"Auto-release r/a:2\n": {"r/a:2", "r/a:2"},
 		"Auto-release multiple (2) images\n\n - r/a:2\n - r/b:1\n": {"r/b:1", "r/a:2", "r/b:1"},
 	} {
-		if got := message(refs); got != want {
-			t.Errorf("%q: %q", refs, got)
+		var p plan
+		for _, image := range images {
+			p.picks = append(p.picks, planned{pick: wish{Pick: jsonl.Pick{To: image}}, edits: []jsonl.Edit{{New: image}}})
+		}
+		p.picks = append(p.picks, planned{pick: wish{Pick: jsonl.Pick{To: "r/refused:1"}}})
+		if got, err := autoRelease(p.tell("config", "main", "")); got != want || err != nil {
+			t.Errorf("%q: %q, %v", images, got, err)
 		}
 	}
 }
@@ -146,7 +151,7 @@ func TestRelocate(t *testing.T) {
 	pod := func(image, notes string) object {
 		return object{jsonl.Manifest{ID: "Pod/p", Object: []byte(`{"apiVersion":"v1","kind":"Pod","metadata":{"annotations":{` + notes + `},"name":"p"},"spec":{"containers":[{"name":"x","image":"z:1"},{"name":"a","image":"` + image + `"}]}}`)}}
 	}
-	before := planned{pick: jsonl.Pick{ID: "Pod/p", Container: "a", From: "a:1", To: "a:2"}, object: pod("a:1", "")}
+	before := planned{pick: wish{Pick: jsonl.Pick{ID: "Pod/p", Container: "a", From: "a:1", To: "a:2"}}, object: pod("a:1", "")}
 	for name, test := range map[string]struct {
 		now  object
 		want string

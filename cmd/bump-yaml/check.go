@@ -37,9 +37,13 @@ func (o object) holds(picks []*planned) error {
 		if decoded == nil {
 			decoded = o.decoded()
 		}
-		for _, scalar := range p.wanted {
-			if value, _ := follow(decoded, scalar.Path).(string); value != scalar.New {
-				return fmt.Errorf("%s would not hold %s where it should", o.ID, scalar.New)
+		for _, w := range p.wanted {
+			switch value := follow(decoded, w.path); {
+			case value == w.text:
+			case w.text == nil:
+				return fmt.Errorf("%s would still hold %v", o.ID, value)
+			default:
+				return fmt.Errorf("%s would not hold %s where it should", o.ID, w.text)
 			}
 		}
 	}

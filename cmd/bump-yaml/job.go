@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluice-gitops/sluice/internal/gitrepo"
@@ -23,7 +24,7 @@ type job struct {
 	o      options
 	in     *stream
 	source jsonl.Source
-	picks  []jsonl.Pick
+	wishes []wish
 	fault  string // why nothing can be done
 
 	first *gitrepo.Snapshot // the source as the stream names it
@@ -52,7 +53,7 @@ func (j *job) run(ctx context.Context) outcome {
 		j.failGit(err)
 		return j.out
 	}
-	p := j.plan(snap, j.picks)
+	p := j.plan(snap, j.wishes)
 	switch {
 	case len(p.files) == 0:
 	case j.o.dryRun:
@@ -64,12 +65,12 @@ func (j *job) run(ctx context.Context) outcome {
 }
 
 // plan makes a plan and says what it cannot do.
-func (j *job) plan(snap *gitrepo.Snapshot, picks []jsonl.Pick) plan {
-	p := makePlan(snap, picks)
+func (j *job) plan(snap *gitrepo.Snapshot, wishes []wish) plan {
+	p := makePlan(snap, wishes)
 	j.out.errors = append(j.out.errors, p.errors()...)
 	for _, pick := range p.picks {
 		if pick.done {
-			j.s.Debugf("%s: %s: %s is written there already", pick.pick.File, pick.pick.ID, pick.pick.To)
+			j.s.Debugf("%s: %s: %s is written there already", pick.pick.File, pick.pick.ID, pick.pick.what())
 		}
 		if len(pick.shared) > 0 {
 			j.s.Warn("%s:%d: %s shares its text through the YAML anchor %q: all users of the anchor change",
@@ -79,17 +80,33 @@ func (j *job) plan(snap *gitrepo.Snapshot, picks []jsonl.Pick) plan {
 	return p
 }
 
-func (j *job) record(parent string, p plan) *jsonl.Commit {
-	edits, refs := p.edits()
-	return &jsonl.Commit{Type: jsonl.TypeCommit, Source: j.source.Name, Branch: j.source.Branch,
-		Parent: parent, Message: message(refs), Edits: edits}
+// record is the commit that a plan makes.
+func (j *job) record(parent string, p plan) (*jsonl.Commit, error) {
+	branch, base := j.source.Branch, ""
+	if j.o.review != "" {
+		branch, base = j.o.review, j.source.Branch
+	}
+	about := p.tell(j.source.Name, branch, base)
+	message, err := j.o.message(about)
+	if err != nil {
+		return nil, fmt.Errorf("writing the commit's message: %w", err)
+	}
+	return &jsonl.Commit{Type: jsonl.TypeCommit, Source: j.source.Name, Branch: branch, Base: base,
+		Parent: parent, Message: message, Edits: about.Edits}, nil
 }
 
 func (j *job) dryRun(snap *gitrepo.Snapshot, p plan) {
-	j.out.commit = j.record(snap.Revision, p)
+	record, err := j.record(snap.Revision, p)
+	if err != nil {
+		j.fail("bad-message", err.Error(), "")
+		return
+	}
+	j.out.commit = record
 	j.out.commit.Planned = true
 	j.show(p)
-	j.replaceEdited(p, true)
+	if j.o.review == "" { // what awaits review is not deployed
+		j.replaceEdited(p, true)
+	}
 }
 
 // commit commits and pushes, on top of whatever the remote's branch holds by then.
@@ -138,6 +155,7 @@ func (j *job) open() (*gitrepo.Repo, error) {
 		_ = repo.Close()
 		return nil, err
 	}
+	j.out.asked, j.out.bySSH = true, repo.SSH()
 	return repo, nil
 }
 
@@ -170,14 +188,43 @@ func (j *job) push(ctx context.Context, repo *gitrepo.Repo, snap *gitrepo.Snapsh
 	if err := j.s.OutErr(); err != nil {
 		return nil, fmt.Errorf("nothing was committed: %w", err)
 	}
-	record := j.record(snap.Revision, p)
-	commit, err := snap.Commit(ctx, p.contents(), gitrepo.CommitOptions{Author: j.o.author, Message: record.Message})
+	record, err := j.record(snap.Revision, p)
+	if err != nil {
+		return nil, err
+	}
+	commit, err := snap.Commit(ctx, p.contents(), gitrepo.CommitOptions{Author: j.o.author, Committer: j.o.committer, Message: record.Message, Sign: j.o.sign})
 	if err != nil {
 		return nil, err
 	}
 	record.Revision = commit.Revision
 	j.out.commit = record
+	if j.o.review != "" {
+		return commit, j.propose(ctx, repo, commit)
+	}
 	return commit, repo.Push(ctx, commit, j.source.Branch)
+}
+
+// propose pushes the commit to the branch for review. One that holds the same on the same base is
+// left alone: whoever reviews it would see it change for nothing.
+func (j *job) propose(ctx context.Context, repo *gitrepo.Repo, commit *gitrepo.Commit) error {
+	was, err := repo.FetchReview(ctx, j.o.review)
+	if err != nil {
+		commit.Drop()
+		return err
+	}
+	to := gitrepo.Review{Branch: j.o.review, Base: j.source.Branch}
+	if was != nil {
+		to.Was = was.Revision
+		parents, err := was.Parents()
+		if err == nil && was.Tree == commit.Tree && slices.Equal(parents, []string{commit.Parent}) {
+			if was.Revision != commit.Revision {
+				commit.Drop()
+			}
+			j.out.waiting, j.out.commit.Revision = true, was.Revision
+			return nil
+		}
+	}
+	return repo.PushReview(ctx, commit, to)
 }
 
 // pushed replaces what the stream holds of the source by what was pushed.
@@ -187,7 +234,17 @@ func (j *job) pushed(commit *gitrepo.Commit, p plan) {
 	if n := len(j.out.commit.Edits); n > 1 {
 		edits = fmt.Sprintf("%d edits", n)
 	}
-	j.s.Infof("%s: pushed %.12s to %s: %s", j.source.Name, commit.Revision, j.source.Branch, edits)
+	switch {
+	case j.out.waiting:
+		j.s.Debugf("%s: %s waits for review with the same content: %s", j.source.Name, j.o.review, edits)
+	case j.o.review != "":
+		j.s.Infof("%s: pushed %.12s to %s, for review onto %s: %s", j.source.Name, commit.Revision, j.o.review, j.source.Branch, edits)
+	default:
+		j.s.Infof("%s: pushed %.12s to %s: %s", j.source.Name, commit.Revision, j.source.Branch, edits)
+	}
+	if j.o.review != "" {
+		return
+	}
 	if j.news == nil {
 		j.replaceEdited(p, false)
 		j.replaceSource(commit)

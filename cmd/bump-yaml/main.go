@@ -21,21 +21,17 @@ is read anew and the edits are made again. A pick that cannot be applied safely 
 file and line; the others go ahead.`
 
 var app = &stage.App{
-	Name:   "bump-yaml",
-	Usage:  "write picked images into the manifests in git, byte for byte",
-	Manual: manual,
-	Reads:  true,
-	Writes: true,
-	Run:    run,
-	Flags: []cli.Flag{
-		&cli.BoolFlag{Name: "dry-run", Usage: "commit and push nothing; show the edits as a diff on standard error"},
-		&cli.BoolFlag{Name: "exit-code", Usage: "with --dry-run: exit with 3 where there are edits"},
-		&cli.StringFlag{Name: "user", Value: "sluice", Usage: "commit as `NAME`"},
-		&cli.StringFlag{Name: "email", Value: "sluice@localhost", Usage: "commit with this `ADDRESS`"},
-		&cli.StringFlag{Name: "ssh-key", Usage: "log in with the private key in `FILE`; default the ssh agent"},
-		&cli.StringFlag{Name: "known-hosts", Usage: "trust the ssh host keys in `FILE`; default ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts"},
-		&cli.StringFlag{Name: "token-file", Usage: "log in to https with the token in `FILE`"},
-	},
+	Name:     "bump-yaml",
+	Usage:    "write picked images into the manifests in git, byte for byte",
+	Manual:   manual,
+	Reads:    true,
+	Writes:   true,
+	Run:      run,
+	Commands: []*stage.App{releaseCommand},
+	Flags: append([]cli.Flag{
+		&cli.StringFlag{Name: "message", Usage: "write the commit's message after `TEMPLATE`"},
+		&cli.StringSliceFlag{Name: "only", Usage: "take the picks of the workloads whose namespace/kind/name matches `GLOB` only; may be given several times"},
+	}, commitFlags()...),
 }
 
 func main() { stage.Main(app) }

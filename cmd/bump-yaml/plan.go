@@ -27,17 +27,23 @@ type edited struct {
 
 // planned is what becomes of one pick.
 type planned struct {
-	pick   jsonl.Pick
-	object object         // as the pick found it
-	wanted []mf.FieldEdit // by paths from the top of the object
+	pick   wish
+	object object // as the pick found it
+	wanted []want
 	edits  []jsonl.Edit
 	done   bool // it stands there already
 	err    *jsonl.Error
 	shared []string // anchors whose other users change too
 }
 
+// want is a text that the object must hold at a path after the edit; nil: nothing.
+type want struct {
+	path []any
+	text any
+}
+
 // makePlan reads the files that the picks are about and makes the edits in memory.
-func makePlan(snap *gitrepo.Snapshot, picks []jsonl.Pick) plan {
+func makePlan(snap *gitrepo.Snapshot, picks []wish) plan {
 	p := plan{files: map[string]*edited{}, picks: make([]planned, len(picks))}
 	var order []gitrepo.File
 	byFile := map[string][]*planned{} // by the path at which the text is
@@ -124,6 +130,9 @@ func (p *planned) change(objects []object) (yamledit.Change, bool) {
 		return yamledit.Change{}, false
 	}
 	p.object = objects[at]
+	if p.pick.annotate != nil {
+		return p.annotated()
+	}
 	fields := make([]mf.Field, len(p.pick.Fields))
 	for i, f := range p.pick.Fields {
 		fields[i] = mf.Field{Role: mf.Role(f.Role), Path: f.Path, Value: f.Value}
@@ -139,16 +148,49 @@ func (p *planned) change(objects []object) (yamledit.Change, bool) {
 		p.refuse("bad-pick", p.pick.Line, err.Error(), "")
 		return yamledit.Change{}, false
 	}
-	p.wanted = edits
 	change := yamledit.Change{Doc: p.pick.Doc}
 	for _, edit := range edits {
-		path := edit.Path
-		if p.pick.Item != nil {
-			path = append([]any{"items", *p.pick.Item}, path...)
-		}
-		change.Scalars = append(change.Scalars, yamledit.Scalar{Path: path, Old: edit.Old, New: edit.New})
+		p.wanted = append(p.wanted, want{edit.Path, edit.New})
+		change.Scalars = append(change.Scalars, yamledit.Scalar{Path: p.fromTop(edit.Path), Old: edit.Old, New: edit.New})
 	}
 	return change, true
+}
+
+// annotated says which annotations change.
+func (p *planned) annotated() (yamledit.Change, bool) {
+	entries, err := p.pick.annotate(p.object.decoded())
+	if err != nil {
+		p.refuse("bad-policy", p.pick.Line, err.Error(), "")
+		return yamledit.Change{}, false
+	}
+	change := yamledit.Change{Doc: p.pick.Doc}
+	for _, entry := range entries {
+		w := want{path: append(slices.Clone(entry.Path), entry.Key)}
+		if !entry.Delete {
+			w.text = entry.Value
+		}
+		p.wanted = append(p.wanted, w)
+		entry.Path = p.fromTop(entry.Path)
+		change.Entries = append(change.Entries, entry)
+	}
+	p.done = len(entries) == 0
+	return change, !p.done
+}
+
+// fromTop makes a path into the object one into its document.
+func (p *planned) fromTop(path []any) []any {
+	if p.pick.Item == nil {
+		return path
+	}
+	return append([]any{"items", *p.pick.Item}, path...)
+}
+
+// what a wish makes of its object, for people.
+func (w wish) what() string {
+	if w.annotate != nil {
+		return "the policies asked for"
+	}
+	return w.To
 }
 
 // take notes what yamledit made of the pick's change.
@@ -160,7 +202,7 @@ func (p *planned) take(path string, change yamledit.Change, out yamledit.Outcome
 		if line == 0 {
 			line = p.pick.Line
 		}
-		p.refuse("unsafe-edit", line, "cannot write "+p.pick.To+": "+refused.Error(), "")
+		p.refuse("unsafe-edit", line, "cannot write "+p.pick.what()+": "+refused.Error(), "")
 	case out.Err != nil:
 		p.refuse("unsafe-edit", p.pick.Line, out.Err.Error(), "")
 	case out.Done:
@@ -171,6 +213,12 @@ func (p *planned) take(path string, change yamledit.Change, out yamledit.Outcome
 			p.edits = append(p.edits, jsonl.Edit{File: path, Line: out.Lines[i], ID: p.pick.ID,
 				Container: p.pick.Container, Old: scalar.Old, New: scalar.New})
 		}
+		for i, entry := range out.Entries {
+			if entry.Changed {
+				p.edits = append(p.edits, jsonl.Edit{File: path, Line: entry.Line, ID: p.pick.ID,
+					Annotation: change.Entries[i].Key, Old: entry.Old, New: change.Entries[i].Value})
+			}
+		}
 	}
 }
 
@@ -179,24 +227,13 @@ func (p *planned) refuse(code string, line int, message, hint string) {
 		Source: p.pick.Source, File: p.pick.File, Line: line, ID: p.pick.ID}
 }
 
-func gitError(pick jsonl.Pick, err error) *jsonl.Error {
+func gitError(pick wish, err error) *jsonl.Error {
 	code := gitrepo.Code(err)
 	if errors.Is(err, gitrepo.ErrNotFound) {
 		code = gitrepo.CodeNotFound
 	}
 	return &jsonl.Error{Code: code, Message: err.Error(), Hint: gitrepo.Hint(err),
 		Source: pick.Source, File: pick.File, ID: pick.ID}
-}
-
-// edits are all edits, in the order of the picks; refs what they bring.
-func (p plan) edits() (edits []jsonl.Edit, refs []string) {
-	for _, pick := range p.picks {
-		edits = append(edits, pick.edits...)
-		if len(pick.edits) > 0 {
-			refs = append(refs, pick.pick.To)
-		}
-	}
-	return edits, refs
 }
 
 func (p plan) errors() []jsonl.Error {

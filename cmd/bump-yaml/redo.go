@@ -15,31 +15,34 @@ func (j *job) redo(snap *gitrepo.Snapshot, p plan) plan {
 	for _, o := range j.news.objects {
 		byID[o.ID] = o
 	}
-	var picks []jsonl.Pick
+	var wishes []wish
 	for _, before := range p.picks {
 		if len(before.edits) == 0 {
 			continue // done, or told of already
 		}
-		pick, why := relocate(before, byID)
+		w, why := relocate(before, byID)
 		if why != "" {
-			before.refuse(gitrepo.CodeMoved, pick.Line, fmt.Sprintf("not changed to %s: since %.12s somebody else %s", pick.To, j.source.Revision, why), "the next run decides anew")
+			before.refuse(gitrepo.CodeMoved, w.Line, fmt.Sprintf("not changed to %s: since %.12s somebody else %s", w.what(), j.source.Revision, why), "the next run decides anew")
 			j.out.errors = append(j.out.errors, *before.err)
 			continue
 		}
-		picks = append(picks, pick)
+		wishes = append(wishes, w)
 	}
-	return j.plan(snap, picks)
+	return j.plan(snap, wishes)
 }
 
-// relocate finds a pick's image in the objects of another commit. It says why not where the
+// relocate finds what a wish is about in the objects of another commit. It says why not where the
 // decision may no longer be the right one: the image or what decides about it has changed.
-func relocate(before planned, byID map[string]object) (pick jsonl.Pick, why string) {
+func relocate(before planned, byID map[string]object) (pick wish, why string) {
 	pick = before.pick
 	now, ok := byID[pick.ID]
 	if !ok {
 		return pick, "removed the object"
 	}
 	pick.Place = now.Place
+	if pick.annotate != nil {
+		return pick, "" // who asks for a policy asks for it whatever it was
+	}
 	was, is := before.object.decoded(), now.decoded()
 	if !reflect.DeepEqual(mf.ReadPolicies(was), mf.ReadPolicies(is)) {
 		return pick, "changed its policies"

@@ -38,7 +38,8 @@ func (j *job) replaceEdited(p plan, planned bool) {
 	for path, e := range p.files {
 		places := map[string][2]object{}
 		for i, before := range e.objects {
-			if after := e.afterwards[i]; after.Sum != before.Sum {
+			// An annotation that comes or goes moves what stands below it.
+			if after := e.afterwards[i]; after.Sum != before.Sum || after.Line != before.Line {
 				places[placeKey(before.Place)] = [2]object{before, after}
 			}
 		}
@@ -63,12 +64,15 @@ func (j *job) replaceEdited(p plan, planned bool) {
 			continue // a stream that came through here before
 		}
 		if !same(record, versions[0]) {
+			if versions[0].Sum == versions[1].Sum {
+				continue
+			}
 			j.out.errors = append(j.out.errors, jsonl.Error{Code: "transformed", Source: m.Source, File: m.File, Line: m.Line, ID: record.ID,
 				Message: "was changed by a stage before this one, so its record stays as that stage made it; its edit goes into git all the same",
 				Hint:    "put stages that change manifests behind bump-yaml"})
 			continue
 		}
-		record.Object, record.Sum, record.Planned = versions[1].Object, versions[1].Sum, planned
+		record.Object, record.Sum, record.Line, record.Planned = versions[1].Object, versions[1].Sum, versions[1].Line, planned
 		j.set(m.line, record)
 		j.out.wrote, j.out.took = j.out.wrote+1, j.out.took+1
 	}
@@ -85,7 +89,7 @@ func (j *job) replaceAll(commit *gitrepo.Commit, p plan) {
 	var records []any
 	for _, o := range j.news.objects {
 		if edited, ok := after[o.ID]; ok {
-			o.Object, o.Sum = edited.Object, edited.Sum
+			o.Object, o.Sum, o.Line = edited.Object, edited.Sum, edited.Line
 		}
 		records = append(records, o.Manifest)
 	}

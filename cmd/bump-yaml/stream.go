@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/stage"
@@ -11,7 +12,7 @@ import (
 // for what is replaced keeps its place.
 type stream struct {
 	lines  []*jsonl.Line
-	picks  []jsonl.Pick // that change something
+	picks  []jsonl.Pick
 	seen   map[string]bool
 	faults []jsonl.Error // about picks that are none
 }
@@ -22,7 +23,7 @@ func (in *stream) take(line *jsonl.Line) (pass bool, err error) {
 		switch err := line.Decode(&pick); {
 		case err != nil:
 			in.faults = append(in.faults, jsonl.Error{Code: "bad-pick", Message: err.Error()})
-		case pick.Changed && !in.seen[string(line.Raw)]:
+		case !in.seen[string(line.Raw)]:
 			if in.seen == nil {
 				in.seen = map[string]bool{}
 			}
@@ -62,17 +63,17 @@ func (in *stream) pass(s *stage.IO, outcomes []outcome) error {
 	return nil
 }
 
-// sourcePicks are a source's record and the picks that change something in it.
-type sourcePicks struct {
+// sourceWishes are a source's record and what is wished of it.
+type sourceWishes struct {
 	record jsonl.Source
-	picks  []jsonl.Pick
+	wishes []wish
 	fault  string // why nothing can be done with it
 }
 
-// bySource groups the picks by their sources: those that have a record in its order, then the others.
-func (in *stream) bySource() []*sourcePicks {
-	var list []*sourcePicks
-	byName := map[string]*sourcePicks{}
+// bySource groups wishes by their sources: those that have a record in its order, then the others.
+func (in *stream) bySource(wishes []wish) []*sourceWishes {
+	var list []*sourceWishes
+	byName := map[string]*sourceWishes{}
 	for _, line := range in.lines {
 		var record jsonl.Source
 		if line.Type != jsonl.TypeSource || line.Decode(&record) != nil {
@@ -84,23 +85,17 @@ func (in *stream) bySource() []*sourcePicks {
 			}
 			continue
 		}
-		byName[record.Name] = &sourcePicks{record: record}
+		byName[record.Name] = &sourceWishes{record: record}
 		list = append(list, byName[record.Name])
 	}
-	for _, pick := range in.picks {
-		if byName[pick.Source] == nil {
-			byName[pick.Source] = &sourcePicks{record: jsonl.Source{Name: pick.Source}, fault: "its source record is missing in the stream"}
-			list = append(list, byName[pick.Source])
+	for _, w := range wishes {
+		if byName[w.Source] == nil {
+			byName[w.Source] = &sourceWishes{record: jsonl.Source{Name: w.Source}, fault: "its source record is missing in the stream"}
+			list = append(list, byName[w.Source])
 		}
-		byName[pick.Source].picks = append(byName[pick.Source].picks, pick)
+		byName[w.Source].wishes = append(byName[w.Source].wishes, w)
 	}
-	var changed []*sourcePicks
-	for _, source := range list {
-		if len(source.picks) > 0 {
-			changed = append(changed, source)
-		}
-	}
-	return changed
+	return slices.DeleteFunc(list, func(s *sourceWishes) bool { return len(s.wishes) == 0 })
 }
 
 // manifest is a held manifest record.

@@ -80,3 +80,6 @@ func checkConfigured(raw string, auth *Auth) error {
 	}
 	return nil
 }
+
+// SSH says whether the server is talked to over ssh, after rewriting.
+func (r *Repo) SSH() bool { return !r.remote.addr.http() }
