@@ -21,12 +21,13 @@ type options struct {
 	reconcile.Options
 	wait        bool
 	skip        []kube.GroupKind
+	force       []string // managers; "all" stands for every one
 	concurrency int
 }
 
 func readOptions(c *cli.Context) (options, error) {
 	common, err := words.ReadOptions(c)
-	o := options{Options: common, wait: c.Bool("wait"), concurrency: c.Int("concurrency")}
+	o := options{Options: common, wait: c.Bool("wait"), force: c.StringSlice("force-conflicts"), concurrency: c.Int("concurrency")}
 	if err != nil {
 		return o, err
 	}
@@ -90,6 +91,7 @@ func apply(ctx context.Context, s *stage.IO, o options, config *kube.Config, in 
 		Objects: in.objects, Sources: sources, Dropped: o.Drop,
 		Prune: o.Prune, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Wait: o.wait,
 		Skip: o.skip, DefaultNamespace: o.DefaultNamespace, Concurrency: o.concurrency,
+		Force: o.force, ForceAll: slices.Contains(o.force, "all"),
 		Report:   out.take,
 		Unheld:   reconcile.Unheld(s),
 		Stop:     func() bool { return s.OutErr() != nil },

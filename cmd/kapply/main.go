@@ -33,6 +33,7 @@ func newApp(load func(kube.Target, string) (*kube.Config, error)) *stage.App {
 		Flags: append(words.Flags("ask the API server what would happen, and change nothing"),
 			&cli.BoolFlag{Name: "wait", Usage: "wait until the objects are ready, --timeout limits it; without effect under --dry-run"},
 			&cli.StringSliceFlag{Name: "skip", Usage: "leave objects of `KIND.group` alone; may be repeated"},
+			&cli.StringSliceFlag{Name: "force-conflicts", Usage: "take fields from the field manager `NAME` where they conflict, or from all of them; may be repeated"},
 			&cli.IntFlag{Name: "concurrency", Value: 16, Usage: "send at most `N` requests at a time"},
 		),
 	}

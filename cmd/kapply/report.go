@@ -80,6 +80,9 @@ func (r *report) write(result kube.Result, m manifest) {
 	if result.Err != nil {
 		record.Message = result.Err.Error()
 	}
+	for _, d := range result.Drift {
+		record.Drift = append(record.Drift, jsonl.Drift{Manager: d.Manager, Fields: append([]string{}, d.Fields...)})
+	}
 	r.totals[kube.Action(record.Action)]++
 	_ = r.s.Write(record) // a broken stdout is seen at the end of the run
 	if result.Err != nil {

@@ -305,8 +305,21 @@ type Apply struct {
 	DryRun bool `json:"dryRun,omitempty"`
 	// Transformed says that the object is not as its writer wrote it: a stage changed it on the way.
 	Transformed bool `json:"transformed,omitempty"`
-	// Message says why an object was skipped or failed, or what it waits for.
+	// Drift is what others had changed of the object and was put right, or, under a dry run, would
+	// be; absent where nothing was.
+	Drift []Drift `json:"drift,omitempty"`
+	// Message says why an object was skipped or failed, what it waits for, or what else happened to it.
 	Message string `json:"message,omitempty"`
+}
+
+// Drift is a change that somebody else made to an object.
+type Drift struct {
+	// Manager is the field manager that owned the fields; absent where nobody did: they were removed.
+	Manager string `json:"manager,omitempty"`
+	// Fields are spelt as the API server does, for example .spec.replicas or
+	// .spec.template.spec.containers[name="web"].image, sorted. Empty where it is not known which:
+	// somebody applied the object in our name.
+	Fields []string `json:"fields"`
 }
 
 // ApplyAction is what happened to an object.

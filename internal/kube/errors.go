@@ -104,57 +104,11 @@ func noNamespace(err error, doing string) error {
 		Err: fmt.Errorf("%s: %w", doing, err)}
 }
 
-// conflict is one field that another manager owns.
-type conflict struct{ manager, field string }
-
-// conflictsIn reads the conflicts that an apply was refused for; none for any other error.
-func conflictsIn(err error) []conflict {
-	var status apierrors.APIStatus
-	if !apierrors.IsConflict(err) || !errors.As(err, &status) || status.Status().Details == nil {
-		return nil
-	}
-	var found []conflict
-	for _, cause := range status.Status().Details.Causes {
-		if cause.Type != metav1.CauseTypeFieldManagerConflict {
-			continue
-		}
-		// conflict with "kubectl-edit" using apps/v1 at 2026-11-20T12:00:00Z
-		_, rest, _ := strings.Cut(cause.Message, `"`)
-		manager, _, _ := strings.Cut(rest, `"`)
-		found = append(found, conflict{manager, cause.Field})
-	}
-	return found
-}
-
-// byHand says whether all the fields belong to people who used kubectl, whose edits are what we
-// are here to undo, or to nobody. What a controller or another deployment tool owns is a conflict.
-func byHand(conflicts []conflict) bool {
-	return !slices.ContainsFunc(conflicts, func(c conflict) bool {
-		return !strings.HasPrefix(c.manager, "kubectl") && c.manager != "before-first-apply"
-	})
-}
-
-// describeConflicts names each manager with its fields, in the server's order.
-func describeConflicts(conflicts []conflict) string {
-	var managers []string
-	fields := map[string][]string{}
-	for _, c := range conflicts {
-		if fields[c.manager] == nil {
-			managers = append(managers, c.manager)
-		}
-		fields[c.manager] = append(fields[c.manager], c.field)
-	}
-	for i, manager := range managers {
-		managers[i] = strings.Join(fields[manager], ", ") + " of " + manager
-	}
-	return strings.Join(managers, "; ")
-}
-
 // applyError explains why one object could not be applied.
 func applyError(err error, kind GroupKind) error {
 	if conflicts := conflictsIn(err); conflicts != nil {
 		return &Error{Code: "conflict", Err: fmt.Errorf("apply failed: conflict over %s", describeConflicts(conflicts)),
-			Hint: "take the fields out of the manifest, or stop the other manager from setting them"}
+			Hint: conflictHint(conflicts)}
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,7 @@ func conflictError(managers ...string) error {
 func TestConflicts(t *testing.T) {
 	for _, one := range []struct {
 		managers []string
-		byHand   bool
+		mayTake  bool
 		want     string
 	}{
 		{[]string{"kubectl-edit"}, true, ".spec.f0 of kubectl-edit"},
@@ -35,8 +36,14 @@ func TestConflicts(t *testing.T) {
 		{[]string{"kube-controller-manager"}, false, ".spec.f0 of kube-controller-manager"},
 	} {
 		found := conflictsIn(conflictError(one.managers...))
-		if byHand(found) != one.byHand || describeConflicts(found) != one.want {
-			t.Errorf("%v: by hand %v, %s", one.managers, byHand(found), describeConflicts(found))
+		if (&Sync{}).mayTake(found) != one.mayTake || describeConflicts(found) != one.want {
+			t.Errorf("%v: may be taken %v, %s", one.managers, !one.mayTake, describeConflicts(found))
+		}
+		if !(&Sync{ForceAll: true}).mayTake(found) {
+			t.Errorf("%v: not all are taken", one.managers)
+		}
+		if (&Sync{Force: []string{"helm"}}).mayTake(found) != !slices.Contains(one.managers, "kube-controller-manager") {
+			t.Errorf("%v: helm's and nobody else's are to be taken", one.managers)
 		}
 	}
 	precondition := apierrors.NewConflict(schema.GroupResource{Resource: "configmaps"}, "a", errors.New("the object has been modified"))

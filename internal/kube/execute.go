@@ -3,15 +3,11 @@ package kube
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // worker carries a plan out.
@@ -174,31 +170,18 @@ func (w *worker) apply() {
 }
 
 func (w *worker) applyItem(it *item) {
-	answer, code, taken, err := w.s.Client.apply(w.hand, it.resource, it.id, it.body, false)
-	for patience := time.Now().Add(accountLimit); noAccountYet(err) && time.Now().Before(patience) && !w.stopped(); {
-		time.Sleep(100 * time.Millisecond)
-		answer, code, taken, err = w.s.Client.apply(w.hand, it.resource, it.id, it.body, false)
-	}
+	a, err := w.applyPatiently(it)
 	if err != nil {
 		w.finish(it, Failed, "", applyError(err, it.id.GroupKind()))
 		return
 	}
-	after := answer.Metadata.live()
+	after := a.meta.live()
 	w.mu.Lock()
 	entry := w.plan.inventory.Entries[it.id]
 	entry.UID, entry.Source, entry.Version = after.UID, it.Source, it.Version
 	entry.Applied, entry.Fields = it.digest, after.Fields
 	w.mu.Unlock()
-	w.finish(it, outcome(it, code, after, false), taken, nil)
-}
-
-// accountLimit is how long a pod waits for the service account "default", which a controller
-// makes in a new namespace.
-const accountLimit = 10 * time.Second
-
-func noAccountYet(err error) bool {
-	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "error looking up service account") &&
-		strings.Contains(err.Error(), `serviceaccount "default" not found`)
+	w.finish(it, outcome(it, a.code, after, false), it.explain(a), nil)
 }
 
 // outcome tells a change from an apply that the server found to change nothing. Under a dry run
@@ -242,25 +225,4 @@ func (w *worker) identify(entry *Entry, uid string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	entry.UID = uid
-}
-
-// apply sends one server-side apply. Fields that somebody has set by hand are taken back, and
-// taken says which; any other conflict is an error.
-func (c *Client) apply(ctx context.Context, r *Resource, id ID, body []byte, dryRun bool) (answer partial, code int, taken string, err error) {
-	send := func(force string) (int, error) {
-		query := url.Values{"fieldManager": {Manager}, "fieldValidation": {"Strict"}, "force": {force}}
-		if dryRun {
-			query.Set("dryRun", "All")
-		}
-		return c.do(ctx, request{
-			method: http.MethodPatch, path: r.path(id.Namespace, id.Name), query: query,
-			accept: metadataOnly, contentType: "application/apply-patch+yaml", body: body,
-		}, &answer)
-	}
-	code, err = send("false")
-	if conflicts := conflictsIn(err); conflicts != nil && byHand(conflicts) {
-		taken = fmt.Sprintf("took back %s", describeConflicts(conflicts))
-		code, err = send("true")
-	}
-	return answer, code, taken, err
 }

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"sync"
@@ -21,6 +20,8 @@ type live struct {
 	Finalizers      []string
 	Ignore          string // see ignoring
 	Owner           string // the inventory that its annotation names
+
+	managed []managed // nil once it is known that nothing differs
 }
 
 // partial is a PartialObjectMetadata, as far as it is read.
@@ -37,14 +38,7 @@ type partialMetadata struct {
 	DeletionTimestamp *string           `json:"deletionTimestamp"`
 	Finalizers        []string          `json:"finalizers"`
 	Annotations       map[string]string `json:"annotations"`
-	ManagedFields     []struct {
-		Manager     string          `json:"manager"`
-		Operation   string          `json:"operation"`
-		Subresource string          `json:"subresource"`
-		APIVersion  string          `json:"apiVersion"`
-		Time        string          `json:"time"`
-		FieldsV1    json.RawMessage `json:"fieldsV1"`
-	} `json:"managedFields"`
+	ManagedFields     []managed         `json:"managedFields"`
 }
 
 func (m *partialMetadata) live() *live {
@@ -55,10 +49,12 @@ func (m *partialMetadata) live() *live {
 		Owner:  m.Annotations[OwnerAnnotation],
 	}
 	for _, entry := range m.ManagedFields {
-		if entry.Manager == Manager && entry.Operation == "Apply" && entry.Subresource == "" {
-			l.Fields, l.Changed = digest([]byte(entry.APIVersion), entry.FieldsV1), entry.Time
+		if entry.ours() {
+			// The time tells an apply in our name from our own.
+			l.Fields, l.Changed = digest([]byte(entry.APIVersion), []byte(entry.Time), entry.FieldsV1), entry.Time
 		}
 	}
+	l.managed = m.ManagedFields
 	return l
 }
 

@@ -31,7 +31,14 @@ type item struct {
 	entry    *Entry // of the inventory, before the run
 	apply    bool   // it has to be sent
 	late     bool   // its kind comes with a CRD of this run
-	done     *Result
+
+	firstContact bool    // it is there, and was not applied from here before
+	drifted      bool    // it differs although git says nothing new of it
+	deleted      bool    // it was applied from here and is gone
+	replaced     bool    // it is not the one that was applied from here
+	drift        []Drift // known once it was applied
+
+	done *Result
 }
 
 // removal is one entry whose object nobody wants any more.
@@ -153,7 +160,7 @@ func both(a, b string) string {
 }
 
 func (it *item) finish(action Action, message string, err error) {
-	it.done = &Result{Index: it.index, ID: it.id, Source: it.Source, Action: action, Message: message, Err: err}
+	it.done = &Result{Index: it.index, ID: it.id, Source: it.Source, Action: action, Message: message, Drift: it.drift, Err: err}
 }
 
 // toLookAt are the objects whose state decides: those wanted, and those that may be pruned.
@@ -208,6 +215,11 @@ func (p *plan) decideItem(s *Sync, it *item) {
 		it.finish(Unchanged, "", nil)
 	default:
 		it.apply = true
+		it.remember()
+		return
+	}
+	if l != nil {
+		l.managed = nil
 	}
 }
 

@@ -41,14 +41,17 @@ func (s *Sync) rehearse(ctx context.Context, p *plan) error {
 }
 
 func (w *worker) ask(it *item) {
-	answer, code, taken, err := w.s.Client.apply(w.hand, it.resource, it.id, it.body, true)
+	a, err := w.s.applyOnce(w.hand, it, true)
 	switch {
 	case apierrors.IsNotFound(err) && w.bringsNamespace(it.id.Namespace):
 		w.finish(it, Created, "not checked: its namespace comes with this run", nil)
 	case err != nil:
 		w.finish(it, Failed, "", applyError(err, it.id.GroupKind()))
 	default:
-		w.finish(it, outcome(it, code, answer.Metadata.live(), true), taken, nil)
+		if from := clientSideManagers(a.meta.ManagedFields); it.firstContact && from != nil {
+			a.notes, a.taken = append(a.notes, describeTakeOver(from)), nil
+		}
+		w.finish(it, outcome(it, a.code, a.meta.live(), true), it.explain(a), nil)
 	}
 }
 

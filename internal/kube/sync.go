@@ -35,6 +35,10 @@ type Sync struct {
 	DefaultNamespace string
 	// Concurrency is how many requests are under way at a time; 16 when zero.
 	Concurrency int
+	// Force are managers whose fields are taken where they conflict with what is wanted; with ForceAll
+	// everybody's are. Those that people have set by hand (with kubectl) are taken in any case.
+	Force    []string
+	ForceAll bool
 	// Wait waits until what is wanted is ready, or cannot become so.
 	Wait bool
 
@@ -81,6 +85,8 @@ type Result struct {
 	Action Action
 	// Message says why, where the action does not say it all.
 	Message string
+	// Drift is what others had changed and was put right.
+	Drift []Drift
 	// Err is set when the action is Failed. See [Explain].
 	Err error
 	// NotReady says that the object was applied, but did not become ready. It comes as a second
@@ -134,7 +140,7 @@ func (s *Sync) write(ctx context.Context, plan *plan) error {
 	if err != nil {
 		return err
 	}
-	if inv.version != plan.inventory.version {
+	if inv.version() != plan.inventory.version() {
 		again, err := s.planOnce(ctx)
 		if err != nil {
 			return err
