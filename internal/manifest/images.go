@@ -16,6 +16,7 @@ const (
 	RoleRegistry   Role = "registry"
 	RoleRepository Role = "repository"
 	RoleTag        Role = "tag"
+	RoleDigest     Role = "digest"
 )
 
 // Field is one scalar that holds an image reference or a part of one.
@@ -33,7 +34,7 @@ type Container struct {
 	// holds the image, or the name that an annotation gives it.
 	Name string
 	// Fields are the scalars that together make the reference: the registry, if it has a field,
-	// first, and the tag, if it has one, last.
+	// first, and the tag and the digest, if they have one, last.
 	Fields []Field
 	// Ref is the reference joined from the fields.
 	Ref string
@@ -101,6 +102,8 @@ func join(fields []Field) string {
 			b.WriteString(f.Value + "/")
 		case f.Role == RoleTag:
 			b.WriteString(":" + f.Value)
+		case f.Role == RoleDigest:
+			b.WriteString("@" + f.Value)
 		default:
 			b.WriteString(f.Value)
 		}

@@ -63,8 +63,8 @@ func inOrder(found map[string]Container) []Container {
 	return list
 }
 
-// holder reads the two layouts: image: name with registry and tag beside it, and image: {repository:
-// name} with registry and tag inside.
+// holder reads the two layouts: image: name with registry, tag and digest beside it, and image:
+// {repository: name} with them inside.
 func holder(m map[string]any, path []any) ([]Field, bool) {
 	if name, ok := m["image"].(string); ok {
 		return siblings(m, path, RoleImage, "image", name), true
@@ -83,6 +83,9 @@ func siblings(m map[string]any, path []any, role Role, key, name string) []Field
 	}
 	if tag, there := m["tag"]; there {
 		fields = withTag(fields, extend(path, "tag"), tag)
+	}
+	if digest, ok := m["digest"].(string); ok {
+		fields = withDigest(fields, extend(path, "digest"), digest)
 	}
 	return fields
 }
@@ -109,6 +112,14 @@ func withTag(fields []Field, path []any, value any) []Field {
 		}
 	}
 	return append(fields, Field{RoleTag, path, tag})
+}
+
+// withDigest adds a digest's field. An empty one says nothing, and neither does what is no digest.
+func withDigest(fields []Field, path []any, digest string) []Field {
+	if _, err := imageref.Parse("any@" + digest); err != nil {
+		return fields
+	}
+	return append(fields, Field{RoleDigest, path, digest})
 }
 
 // mapped adds the images that repository.fluxcd.io/NAME annotations point at. Where one leads to

@@ -38,6 +38,14 @@ func rewrite(fields []Field, text string) ([]FieldEdit, error) {
 	copy(after, fields)
 	name, version := ref.Name(), strings.TrimPrefix(text, ref.Name())
 	for i, f := range after {
+		if f.Role == RoleDigest {
+			if ref.Digest == "" {
+				return nil, errors.New("the field for the digest would keep the old one")
+			}
+			after[i].Value, version = ref.Digest, strings.TrimSuffix(version, "@"+ref.Digest)
+		}
+	}
+	for i, f := range after {
 		switch f.Role {
 		case RoleRegistry:
 			after[i].Value, name = splitName(ref, f.Value)

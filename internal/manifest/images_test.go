@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const sha = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -149,6 +150,14 @@ func TestReleaseImages(t *testing.T) {
 		{"digest in one field", `{"image":"r/a:1"}`, ``, "chart-image=r/a:1", "r/a@" + sha, "image=r/a@" + sha},
 		{"digest alone beside a tag", `{"image":"r/a","tag":"1"}`, ``, "chart-image=r/a:1", "r/a@" + sha, "error: a digest without a tag"},
 		{"no reference to go to", `{"image":"r/a:1"}`, ``, "chart-image=r/a:1", "r/a:", "error: the tag is empty"},
+		{"digest beside a tag", `{"image":{"repository":"r/a","tag":"1","digest":"` + sha + `"}}`, ``, "chart-image=r/a:1@" + sha, "r/a:2@sha256:ff" + sha[9:], "image.tag=2 image.digest=sha256:ff" + sha[9:]},
+		{"digest of the same tag", `{"image":"r/a","tag":"1","digest":"` + sha + `"}`, ``, "chart-image=r/a:1@" + sha, "r/a:1@sha256:ff" + sha[9:], "digest=sha256:ff" + sha[9:]},
+		{"digest beside a name with its tag", `{"image":{"repository":"r/a:1","digest":"` + sha + `"}}`, ``, "chart-image=r/a:1@" + sha, "r/a:2@" + sha, "image.repository=r/a:2"},
+		{"digest and no tag", `{"image":{"repository":"r/a","tag":"","digest":"` + sha + `"}}`, ``, "chart-image=r/a@" + sha, "r/a:2@" + sha, "image.tag=2"},
+		{"digest that the new one lacks", `{"image":{"repository":"r/a","tag":"1","digest":"` + sha + `"}}`, ``, "chart-image=r/a:1@" + sha, "r/a:2", "error: would keep the old one"},
+		{"empty digest", `{"image":{"repository":"r/a","tag":"1","digest":""}}`, ``, "chart-image=r/a:1", "r/a:2", "image.tag=2"},
+		{"no digest", `{"image":{"repository":"r/a","tag":"1","digest":"x:y z"}}`, ``, "chart-image=r/a:1", "r/a:2", "image.tag=2"},
+		{"two digests", `{"image":{"repository":"r/a@` + sha + `","digest":"` + sha + `"}}`, ``, "", "", ""},
 		{"nothing to do", `{"image":"r/a:1"}`, ``, "chart-image=r/a:1", "r/a:1", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -231,6 +240,7 @@ func TestReadPolicies(t *testing.T) {
 		{"names with dots", `"fluxcd.io/tag.my.app":"x"`, Policies{Tags: map[string]TagPolicy{"my.app": {"x", "fluxcd.io/tag.my.app"}}}},
 		{"no container", `"fluxcd.io/tag.":"x","filter.fluxcd.io/":"x"`, Policies{}},
 		{"sync_only", `"fluxcd.io/ignore":"sync_only"`, Policies{}},
+		{"for all tags", `"fluxcd.io/tag_all":"glob:*"`, Policies{Doubts: []string{`the annotation fluxcd.io/tag_all has no effect: write fluxcd.io/tag.CONTAINER for each container`}}},
 		{"doubtful", `"fluxcd.io/locked":"yes"`, Policies{Doubts: []string{`the annotation fluxcd.io/locked has no effect: it says "yes", only "true" counts`}}},
 	} {
 		if test.want.Tags == nil {
@@ -248,9 +258,34 @@ func TestReadPolicies(t *testing.T) {
 	}
 }
 
+func TestMinAge(t *testing.T) {
+	for _, test := range []struct {
+		notes string
+		want  time.Duration
+		key   string
+		err   string
+	}{
+		{``, 0, "", ""},
+		{`"sluice.dev/min-age":"24h"`, 24 * time.Hour, "sluice.dev/min-age", ""},
+		{`"sluice.dev/min-age":"24h","sluice.dev/min-age.app":"90m"`, 90 * time.Minute, "sluice.dev/min-age.app", ""},
+		{`"sluice.dev/min-age":"24h","sluice.dev/min-age.app":"0s"`, 0, "sluice.dev/min-age.app", ""},
+		{`"sluice.dev/min-age":"24h","sluice.dev/min-age.other":"90m"`, 24 * time.Hour, "sluice.dev/min-age", ""},
+		{`"sluice.dev/min-age.other":"90m"`, 0, "", ""},
+		{`"sluice.dev/min-age.":"90m","sluice.dev/min-ages":"1h"`, 0, "", ""},
+		{`"sluice.dev/min-age":24`, 0, "sluice.dev/min-age", `"24" is no age`},
+		{`"sluice.dev/min-age":"-1h"`, 0, "sluice.dev/min-age", `"-1h" is no age`},
+		{`"sluice.dev/min-age":"1h","sluice.dev/min-age.app":""`, 0, "sluice.dev/min-age.app", `"" is no age`},
+	} {
+		got, key, err := ReadPolicies(release(t, `{}`, test.notes)).MinAge("app")
+		if got != test.want || key != test.key || (err != nil) != (test.err != "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: %v, %q, %v", test.notes, got, key, err)
+		}
+	}
+}
+
 func TestStrays(t *testing.T) {
-	p := ReadPolicies(release(t, `{}`, `"fluxcd.io/tag.b":"1","fluxcd.io/tag.a":"2","fluxcd.io/tag.c":"3"`))
-	if got := fmt.Sprint(p.Strays([]string{"a"})); got != "[{1 fluxcd.io/tag.b} {3 fluxcd.io/tag.c}]" {
+	p := ReadPolicies(release(t, `{}`, `"fluxcd.io/tag.b":"1","fluxcd.io/tag.a":"2","fluxcd.io/tag.c":"3","sluice.dev/min-age.a":"1h","sluice.dev/min-age.d":"2h","sluice.dev/min-age":"3h"`))
+	if got := fmt.Sprint(p.Strays([]string{"a"})); got != "[{1 fluxcd.io/tag.b} {3 fluxcd.io/tag.c} {2h sluice.dev/min-age.d}]" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -7,7 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// prefixes are those of Flux's policies; the first one wins.
+var prefixes = []string{"fluxcd.io/", "flux.weave.works/"}
 
 // Policies are what the annotations of a workload ask for.
 type Policies struct {
@@ -21,7 +25,12 @@ type Policies struct {
 	Tags map[string]TagPolicy
 	// Doubts name what looks like a policy and has no effect, for people.
 	Doubts []string
+
+	ages map[string]written // by container; those for all of them under ""
 }
+
+// written is an annotation.
+type written struct{ key, value string }
 
 // TagPolicy is one container's policy for choosing a tag, as it is written.
 type TagPolicy struct {
@@ -40,6 +49,8 @@ func ReadPolicies(object map[string]any) Policies {
 	p.Automated = p.boolean(notes, "automated", nil)
 	p.Locked = p.boolean(notes, "locked", nil)
 	p.Ignored = p.boolean(notes, "ignore", []string{"sync_only"})
+	p.forAll(notes)
+	p.readAges(notes)
 	for _, prefix := range []string{"flux.weave.works/tag.", "filter.fluxcd.io/", "fluxcd.io/tag."} {
 		for _, key := range slices.Sorted(maps.Keys(notes)) {
 			if container, ok := strings.CutPrefix(key, prefix); ok && container != "" {
@@ -53,7 +64,7 @@ func ReadPolicies(object map[string]any) Policies {
 // boolean is true only for the exact text "true". Other texts than "false" and those known are
 // doubted.
 func (p *Policies) boolean(notes map[string]string, name string, known []string) bool {
-	for _, prefix := range []string{"fluxcd.io/", "flux.weave.works/"} {
+	for _, prefix := range prefixes {
 		value, there := notes[prefix+name]
 		if !there {
 			continue
@@ -66,12 +77,65 @@ func (p *Policies) boolean(notes map[string]string, name string, known []string)
 	return false
 }
 
-// Strays are the tag policies whose container is not among the names, by their keys.
+// forAll doubts the policy that Flux's API had for the tags of all containers: it turned it into one
+// for each, so in a file it says nothing.
+func (p *Policies) forAll(notes map[string]string) {
+	for _, prefix := range prefixes {
+		if _, there := notes[prefix+"tag_all"]; there {
+			p.Doubts = append(p.Doubts, fmt.Sprintf("the annotation %stag_all has no effect: write fluxcd.io/tag.CONTAINER for each container", prefix))
+		}
+	}
+}
+
+// minAge is the annotation for the age that a tag must have; with a dot and a name behind it, for
+// that container alone.
+const minAge = "sluice.dev/min-age"
+
+func (p *Policies) readAges(notes map[string]string) {
+	for key, value := range notes {
+		container, one := strings.CutPrefix(key, minAge+".")
+		if key != minAge && (!one || container == "") {
+			continue
+		}
+		if p.ages == nil {
+			p.ages = map[string]written{}
+		}
+		if !one {
+			container = "" // nothing was cut
+		}
+		p.ages[container] = written{key, value}
+	}
+}
+
+// MinAge is the age that a tag must have before a container gets it, and the annotation's key that
+// says so: the container's own, or the one for all containers. The key is empty where none does. It
+// fails where the annotation's value is no duration as Go writes it, or below zero.
+func (p Policies) MinAge(container string) (age time.Duration, key string, err error) {
+	note, own := p.ages[container]
+	if !own {
+		note = p.ages[""]
+	}
+	if note.key == "" {
+		return 0, "", nil
+	}
+	age, err = time.ParseDuration(note.value)
+	if err != nil || age < 0 {
+		return 0, note.key, fmt.Errorf("reading the annotation %s: %q is no age such as 24h or 90m", note.key, note.value)
+	}
+	return age, note.key, nil
+}
+
+// Strays are the policies of containers that are not among the names, by container.
 func (p Policies) Strays(names []string) []TagPolicy {
 	var strays []TagPolicy
 	for _, container := range slices.Sorted(maps.Keys(p.Tags)) {
 		if !slices.Contains(names, container) {
 			strays = append(strays, p.Tags[container])
+		}
+	}
+	for _, container := range slices.Sorted(maps.Keys(p.ages)) {
+		if container != "" && !slices.Contains(names, container) {
+			strays = append(strays, TagPolicy{Expr: p.ages[container].value, Key: p.ages[container].key})
 		}
 	}
 	return strays
