@@ -148,12 +148,14 @@ func partialObject(name string) string {
 
 var recordedInventory = func() string {
 	var entries strings.Builder
-	for _, name := range []string{"a1", "a2", "b1", "gone-a", "gone-b"} {
-		source := strings.TrimRight(strings.TrimPrefix(name, "gone-"), "12")
-		fmt.Fprintf(&entries, `{"kind": "ConfigMap", "namespace": "ns", "name": %q, "uid": "uid-%[1]s", "source": %q}`+"\n", name, source)
+	for _, source := range []string{"a", "b"} {
+		fmt.Fprintf(&entries, "{\"source\":%q,\"version\":\"v1\",\"kind\":\"ConfigMap\"}\n", source)
+		for _, name := range map[string][]string{"a": {"a1", "a2", "gone-a"}, "b": {"b1", "gone-b"}}[source] {
+			fmt.Fprintf(&entries, "[\"ns\",%q,\"uid-%[1]s\"]\n", name)
+		}
 	}
 	object, err := json.Marshal(map[string]any{"kind": "ConfigMap", "metadata": map[string]string{"resourceVersion": "1"},
-		"data": map[string]string{"format": "1", "sources": "{}", "entries": entries.String()}})
+		"data": map[string]string{"format": "2", "sources": "{}", "count": "5", "entries": entries.String()}})
 	if err != nil {
 		panic(err)
 	}
@@ -196,7 +198,7 @@ func TestSafety01CutForReal(t *testing.T) {
 	}
 }
 
-// places are the ends of lines, the bytes beside them, and fifty others.
+// places are the ends of lines, the bytes beside them, and a hundred others.
 func places(whole []byte, seed uint64) []int {
 	var at []int
 	for i, b := range whole {
@@ -205,7 +207,7 @@ func places(whole []byte, seed uint64) []int {
 		}
 	}
 	random := rand.New(rand.NewPCG(seed, 0))
-	for range 50 {
+	for range 100 {
 		at = append(at, random.IntN(len(whole)))
 	}
 	return slices.DeleteFunc(at, func(i int) bool { return i > len(whole) })

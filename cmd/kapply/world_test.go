@@ -129,18 +129,22 @@ func (w *world) has(name string) bool {
 	return object != nil && object.At("metadata", "deletionTimestamp") == nil
 }
 
-// inventory are the entries, each as the identity without its namespace.
+// inventory are the entries, each as kind and name.
 func (w *world) inventory() []string {
 	w.Helper()
 	object := w.cluster.Must(w, "GET", w.path("configmaps", "sluice-kapply-default"), "")
 	var names []string
+	var group struct{ Kind string }
 	entries, _ := object.At("data", "entries").(string)
 	for line := range strings.Lines(entries) {
-		var entry struct{ Kind, Name string }
+		var entry []string
+		if json.Unmarshal([]byte(line), &group) == nil {
+			continue
+		}
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			w.Fatal(err)
 		}
-		names = append(names, entry.Kind+"/"+entry.Name)
+		names = append(names, group.Kind+"/"+entry[1])
 	}
 	return names
 }
