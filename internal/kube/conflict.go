@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -12,7 +13,8 @@ import (
 // conflict is one field that another manager owns.
 type conflict struct{ manager, field string }
 
-// conflictsIn reads the conflicts that an apply was refused for; none for any other error.
+// conflictsIn reads the conflicts that an apply was refused for, sorted, for the API server gives them
+// in any order; none for any other error.
 func conflictsIn(err error) []conflict {
 	var status apierrors.APIStatus
 	if !apierrors.IsConflict(err) || !errors.As(err, &status) || status.Status().Details == nil {
@@ -28,6 +30,9 @@ func conflictsIn(err error) []conflict {
 		manager, _, _ := strings.Cut(rest, `"`)
 		found = append(found, conflict{manager, cause.Field})
 	}
+	slices.SortFunc(found, func(a, b conflict) int {
+		return cmp.Or(cmp.Compare(a.manager, b.manager), cmp.Compare(a.field, b.field))
+	})
 	return found
 }
 
@@ -44,30 +49,13 @@ func (s *Sync) mayTake(conflicts []conflict) bool {
 	})
 }
 
-// describeConflicts names each manager with its fields, in the server's order.
+// describeConflicts names each manager with its fields.
 func describeConflicts(conflicts []conflict) string {
-	managers := managersOf(conflicts)
-	for i, manager := range managers {
-		var fields []string
-		for _, c := range conflicts {
-			if c.manager == manager {
-				fields = append(fields, c.field)
-			}
-		}
-		managers[i] = few(fields) + " of " + manager
+	var parts []string
+	for _, d := range driftOf(conflicts) {
+		parts = append(parts, strings.Join(d.Fields, ", ")+" of "+d.Manager)
 	}
-	return strings.Join(managers, "; ")
-}
-
-// managersOf are those that conflict, in the server's order.
-func managersOf(conflicts []conflict) []string {
-	var managers []string
-	for _, c := range conflicts {
-		if !slices.Contains(managers, c.manager) {
-			managers = append(managers, c.manager)
-		}
-	}
-	return managers
+	return strings.Join(parts, "; ")
 }
 
 // conflictHint says how to get out of a conflict.

@@ -31,7 +31,7 @@ func TestConflicts(t *testing.T) {
 		want     string
 	}{
 		{[]string{"kubectl-edit"}, true, ".spec.f0 of kubectl-edit"},
-		{[]string{"kubectl", "before-first-apply"}, true, ".spec.f0 of kubectl; .spec.f1 of before-first-apply"},
+		{[]string{"kubectl", "before-first-apply"}, true, ".spec.f1 of before-first-apply; .spec.f0 of kubectl"},
 		{[]string{"helm", "kubectl", "helm"}, false, ".spec.f0, .spec.f2 of helm; .spec.f1 of kubectl"},
 		{[]string{"kube-controller-manager"}, false, ".spec.f0 of kube-controller-manager"},
 	} {
