@@ -96,6 +96,9 @@ func (j judge) decide(image jsonl.Image, from imageref.Ref) judgement {
 	case !image.Whole:
 		return leave(jsonl.ReasonNotWhole, cmp.Or(image.Fault, "its tags were not listed"))
 	}
+	if i := slices.IndexFunc(image.Tags, func(t jsonl.Tag) bool { return imageref.CheckTag(t.Name) != nil }); i >= 0 {
+		return leave(jsonl.ReasonNotWhole, fmt.Sprintf("the list of tags holds %q: %v", image.Tags[i].Name, imageref.CheckTag(image.Tags[i].Name)))
+	}
 	list := tags(image)
 	var choice policy.Choice
 	var candidates []policy.Candidate

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -107,40 +106,5 @@ func TestChooseDownWhereAllowed(t *testing.T) {
 	got := parsed(t, "semver:~1").Choose(tagList("2.0.0 1.9.0"), "2.0.0", Options{AllowDowngrade: true})
 	if want := (Choice{Older, "1.9.0", true, "goes down from 2.0.0, as allowed", ""}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
-	}
-}
-
-// TestChoiceIgnoresTheOrderOfTags: any two orders of the same list give the same choice, and the
-// choice never goes down.
-func TestChoiceIgnoresTheOrderOfTags(t *testing.T) {
-	names := strings.Fields("1 1.0 1.0.0 v1.0.0 1.2.0-rc.1 1.10.0 2 dev-1 dev-2 latest stg-1 20200101")
-	faults := []Tag{{}, {Fault: "gone"}, {Fault: "busy", Passing: true}}
-	policies := []Policy{parsed(t, "glob:*"), parsed(t, "dev-*"), parsed(t, "regexp:^[0-9.]+$"), parsed(t, "semver:*"), parsed(t, "semver:~1"), parsed(t, "semver:>=1.0.0-0")}
-	seed := uint64(20261120)
-	random := rand.New(rand.NewPCG(seed, seed))
-	for range 3000 {
-		var tags []Tag
-		for range random.IntN(8) {
-			tag := faults[max(0, random.IntN(12)-9)]
-			tag.Name = names[random.IntN(len(names))]
-			if tag.Fault == "" {
-				tag.Created = day(1 + random.IntN(4))
-			}
-			tags = append(tags, tag)
-		}
-		p, current := policies[random.IntN(len(policies))], names[random.IntN(len(names))]
-		first := p.Choose(tags, current, Options{})
-		for range 3 {
-			random.Shuffle(len(tags), func(i, j int) { tags[i], tags[j] = tags[j], tags[i] })
-			if got := p.Choose(tags, current, Options{}); got != first {
-				t.Fatalf("seed %d: %s, current %s, %v: %+v, before %+v", seed, p, current, tags, got, first)
-			}
-		}
-		if from := p.rank(tags, current).from; first.Tag != current && from.known && p.compare(p.rank(tags, first.Tag).from, from) <= 0 {
-			t.Fatalf("seed %d: %s went down from %s to %s: %v", seed, p, current, first.Tag, tags)
-		}
-		if again := p.Choose(tags, first.Tag, Options{}); again.Tag != first.Tag {
-			t.Fatalf("seed %d: %s chose %s, and then %s: %v", seed, p, first.Tag, again.Tag, tags)
-		}
 	}
 }

@@ -70,7 +70,8 @@ func (p Policy) lesser(a, b candidate) int {
 			return order
 		}
 	}
-	return cmp.Or(cmp.Compare(btoi(b.known), btoi(a.known)), strings.Compare(b.Name, a.Name), b.Created.Compare(a.Created), strings.Compare(b.Fault, a.Fault))
+	return cmp.Or(cmp.Compare(btoi(b.known), btoi(a.known)), strings.Compare(b.Name, a.Name), b.Created.Compare(a.Created),
+		cmp.Compare(btoi(b.Passing), btoi(a.Passing)), strings.Compare(b.Fault, a.Fault))
 }
 
 // leftOut is for a tag that does not match.
