@@ -27,7 +27,7 @@ var app = &stage.App{
 	Manual: manual,
 	Reads:  true,
 	Run:    run,
-	Flags: []cli.Flag{
+	Flags: append([]cli.Flag{
 		&cli.BoolFlag{Name: "all", Usage: "scan the images of all workloads but ignored ones, locked or not, asked for or not"},
 		&cli.StringSliceFlag{Name: "include", Usage: "scan only repositories that match `GLOB`, such as index.docker.io/library/*; may be repeated"},
 		&cli.StringSliceFlag{Name: "exclude", Usage: "do not scan repositories that match `GLOB`, whatever --include says; may be repeated"},
@@ -38,11 +38,9 @@ var app = &stage.App{
 		&cli.Float64Flag{Name: "rps", Value: 200, Usage: "ask each host at most `N` times a second"},
 		&cli.IntFlag{Name: "burst", Value: 125, Usage: "ask each host up to `N` times at once before --rps counts"},
 		&cli.StringSliceFlag{Name: "insecure-host", Usage: "speak plain http, or TLS with any certificate, to `HOST`[:port]; may be repeated"},
-		&cli.StringFlag{Name: "docker-config", Usage: "log in as the docker config.json in `FILE` says; default anonymously"},
-		&cli.StringSliceFlag{Name: "token-host", Usage: "let the token service on `HOST`[:port] have the credentials of registries outside its domain; may be repeated"},
 		&cli.StringFlag{Name: "platform", Value: "linux/amd64", Usage: "of an image for several platforms, take the creation time of `OS/ARCH[/VARIANT]`"},
 		&cli.DurationFlag{Name: "request-timeout", Value: 30 * time.Second, Usage: "give a request up after `DURATION`"},
-	},
+	}, loginFlags...),
 }
 
 func main() { stage.Main(app) }

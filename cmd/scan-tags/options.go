@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sluice-gitops/sluice/internal/pullsecret"
 	"github.com/sluice-gitops/sluice/internal/registry"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
@@ -23,6 +24,8 @@ type options struct {
 	include, exclude registry.Globs
 	minAge           time.Duration
 	now              time.Time
+	ecr              *registry.ECR
+	cluster          *pullsecret.Reader // nil without --pull-secrets
 }
 
 func readOptions(s *stage.IO, c *cli.Context) (options, error) {
@@ -54,12 +57,11 @@ func readOptions(s *stage.IO, c *cli.Context) (options, error) {
 	if r.Cache, err = readCache(s, c.String("cache")); err != nil {
 		return o, err
 	}
-	if file := c.String("docker-config"); file != "" {
-		if r.Credentials, err = registry.ReadDockerConfig(file); err != nil {
-			return o, stage.WithHint(err, "--docker-config wants a file as docker login writes it")
-		}
+	if o.ecr, err = readLogin(s, c, r); err != nil {
+		return o, err
 	}
-	return o, nil
+	o.cluster, err = openCluster(c)
+	return o, err
 }
 
 // readCache opens the cache that --cache names; nil for none.

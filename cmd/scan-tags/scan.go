@@ -25,16 +25,21 @@ type scan struct {
 
 func newScan(client *registry.Client, o options, images []*image, p *progress) *scan {
 	s := &scan{client: client, window: make(chan struct{}, ahead), progress: p}
-	known := map[string]*repository{}
+	type key struct {
+		name  string
+		login registry.Login
+	}
+	known := map[key]*repository{}
 	for _, i := range images {
 		if !i.scanned {
 			continue
 		}
-		r := known[i.record.Repository]
+		is := key{i.record.Repository, i.login}
+		r := known[is]
 		if r == nil {
-			r = &repository{name: i.record.Repository, ref: i.ref, now: o.now, client: client, looking: p.looking,
+			r = &repository{name: i.record.Repository, ref: i.ref, now: o.now, client: client.As(i.login), looking: p.looking,
 				wants: map[terms]*want{}, done: make(chan struct{})}
-			known[r.name] = r
+			known[is] = r
 			s.order = append(s.order, r)
 		}
 		r.left++

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/manifest"
 	"github.com/sluice-gitops/sluice/internal/policy"
+	"github.com/sluice-gitops/sluice/internal/pullsecret"
 	"github.com/sluice-gitops/sluice/internal/registry"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
@@ -27,6 +28,9 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	found := finder{s: s, options: o}
 	if err := s.Read(found.take); err != nil {
 		return err
+	}
+	if o.cluster != nil {
+		useSecrets(ctx, s, o.cluster, found.images)
 	}
 	client := registry.New(o.registry)
 	scan := newScan(client, o, found.images, p)
@@ -54,6 +58,9 @@ type image struct {
 	scanned bool
 	from    *repository
 	want    *want
+	// pod says which pull secrets the image has, and login is what they hold for it.
+	pod   pullsecret.Pod
+	login registry.Login
 	// fault, not nil, is written before the record.
 	fault *jsonl.Error
 	// bare: there is no image, only the fault.
@@ -95,7 +102,7 @@ func (f *finder) find(record jsonl.Manifest, object map[string]any) {
 	policies := manifest.ReadPolicies(object)
 	var names []string
 	for _, c := range containers {
-		f.images = append(f.images, f.options.newImage(record, policies, c))
+		f.images = append(f.images, f.options.newImage(record, object, policies, c))
 		names = append(names, c.Name)
 	}
 	for _, doubt := range policies.Doubts {
@@ -106,7 +113,7 @@ func (f *finder) find(record jsonl.Manifest, object map[string]any) {
 	}
 }
 
-func (o options) newImage(from jsonl.Manifest, policies manifest.Policies, c manifest.Container) *image {
+func (o options) newImage(from jsonl.Manifest, object map[string]any, policies manifest.Policies, c manifest.Container) *image {
 	tag, written := policies.Tags[c.Name]
 	if !written {
 		tag.Expr = policy.Default
@@ -132,7 +139,8 @@ func (o options) newImage(from jsonl.Manifest, policies manifest.Policies, c man
 	// A policy that does not parse is pick-tag's to report, and a digest without a tag follows nothing.
 	i.scanned = (wanted || o.all && !policies.Ignored) && err == nil && (i.ref.Digest == "" || i.ref.Tag != "")
 	o.age(i, policies)
-	if why := o.excluded(i.record.Repository); i.scanned && why != "" {
+	i.pod = podOf(object, c)
+	if why := o.excluded(i.ref.Canonical()); i.scanned && why != "" {
 		i.scanned, i.record.Fault = false, why
 	}
 	return i
@@ -140,21 +148,14 @@ func (o options) newImage(from jsonl.Manifest, policies manifest.Policies, c man
 
 // age gives the image its minimum age: the annotation's, or else the flag's.
 func (o options) age(i *image, policies manifest.Policies) {
-	var age time.Duration
-	var key string
-	var err error
-	if p, ok := any(policies).(interface {
-		MinAge(string) (time.Duration, string, error)
-	}); ok {
-		age, key, err = p.MinAge(i.record.Container)
-	}
+	age, key, err := policies.MinAge(i.record.Container)
 	if key == "" {
 		age = o.minAge
 	}
 	switch {
 	case err != nil && i.scanned:
 		r := &i.record
-		i.scanned, r.Fault = false, fmt.Sprintf("the annotation %s: %v", key, err)
+		i.scanned, r.Fault = false, err.Error()
 		i.fault = &jsonl.Error{Code: "bad-min-age", Message: r.Fault, Source: r.Source, File: r.File, Line: r.Line, ID: r.ID,
 			Hint: "a minimum age is a duration such as 24h or 90m"}
 	case err == nil && age > 0:
@@ -163,7 +164,11 @@ func (o options) age(i *image, policies manifest.Policies) {
 }
 
 // excluded says why a repository is not to be scanned; empty where it is.
-func (o options) excluded(repository string) string {
+func (o options) excluded(ref imageref.Ref) string {
+	repository := ref.Name()
+	if why := o.ecr.Excluded(ref.Registry); why != "" {
+		return fmt.Sprintf("%s is not scanned: %s", repository, why)
+	}
 	if pattern, ok := o.exclude.Match(repository); ok {
 		return fmt.Sprintf("%s is not scanned: --exclude %s", repository, pattern)
 	}
