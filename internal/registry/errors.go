@@ -112,6 +112,8 @@ func classify(err error) (Fault, string) {
 	var network *net.OpError
 	tlsFault, tlsText := handshake(err)
 	switch {
+	case tlsFault != "": // of a host on a local name, which the library then asks over plain http
+		return tlsFault, tlsText
 	case errors.As(err, &refused):
 		return refused.fault, refused.why
 	case errors.As(err, &senseless):
@@ -120,8 +122,6 @@ func classify(err error) (Fault, string) {
 		return Unsupported, lasting.why
 	case errors.As(err, &status):
 		return ofStatus(status.StatusCode), statusText(status)
-	case tlsFault != "":
-		return tlsFault, tlsText
 	case errors.Is(err, errNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return Silent, "the registry does not answer in time"
 	case errors.As(err, &name):
