@@ -81,13 +81,14 @@ func (j judge) decide(image jsonl.Image, from imageref.Ref) judgement {
 	rule, err := j.o.parse(image.Policy)
 	if err != nil {
 		d := leave(jsonl.ReasonPolicy, err.Error())
-		d.bad = badPolicy(image, image.PolicyKey, err, policyHint+"; see pick-tag --help")
+		d.bad = bad("bad-policy", image, image.PolicyKey, err, policyHint+"; see pick-tag --help")
 		return d
 	}
 	o, err := j.options(image)
+	o.Digests = from.Digest != ""
 	if err != nil {
 		d := leave(jsonl.ReasonPolicy, err.Error())
-		d.bad = badPolicy(image, "", err, "an age is written as in 24h, 90m or 36h30m")
+		d.bad = bad("bad-min-age", image, "", err, "an age is written as in 24h, 90m or 36h30m")
 		return d
 	}
 	switch {
@@ -190,7 +191,7 @@ var verdicts = map[policy.Standing]jsonl.CandidateVerdict{
 	policy.Chosen:     jsonl.CandidateChosen,
 	policy.Below:      jsonl.CandidateOlder,
 	policy.Young:      jsonl.CandidateTooYoung,
-	policy.NoTime:     jsonl.CandidateNoMetadata,
+	policy.Unknown:    jsonl.CandidateNoMetadata,
 	policy.PreRelease: jsonl.CandidatePreRelease,
 	policy.NotVersion: jsonl.CandidateNotSemver,
 	policy.Filtered:   jsonl.CandidateFiltered,
@@ -211,7 +212,7 @@ func records(candidates []policy.Candidate) []jsonl.Candidate {
 func tags(image jsonl.Image) []policy.Tag {
 	list := make([]policy.Tag, len(image.Tags))
 	for i, t := range image.Tags {
-		list[i] = policy.Tag{Name: t.Name, Fault: t.Fault, Passing: t.Passing}
+		list[i] = policy.Tag{Name: t.Name, Digest: t.Digest, Fault: t.Fault, Passing: t.Passing}
 		if t.Created != nil {
 			list[i].Created = *t.Created
 		}
@@ -219,12 +220,12 @@ func tags(image jsonl.Image) []policy.Tag {
 	return list
 }
 
-// badPolicy blames an annotation, or the container where its key is not known.
-func badPolicy(image jsonl.Image, key string, err error, hint string) *jsonl.Error {
+// bad blames an annotation, or the container where its key is not known.
+func bad(code string, image jsonl.Image, key string, err error, hint string) *jsonl.Error {
 	what := "container " + image.Container
 	if key != "" {
 		what = "the annotation " + key
 	}
-	return &jsonl.Error{Code: "bad-policy", Message: fmt.Sprintf("%s: %v", what, err), Source: image.Source, File: image.File, Line: image.Line, ID: image.ID,
+	return &jsonl.Error{Code: code, Message: fmt.Sprintf("%s: %v", what, err), Source: image.Source, File: image.File, Line: image.Line, ID: image.ID,
 		Hint: hint}
 }

@@ -14,7 +14,9 @@ type Tag struct {
 	// Created is the image's creation time; zero where it is not known. Only policies that
 	// order by time, and a minimum age, look at it.
 	Created time.Time
-	// Fault says why it is not known.
+	// Digest is what the tag names; empty where it is not known. Only [Options.Digests] makes it count.
+	Digest string
+	// Fault says why what is needed is not known.
 	Fault string
 	// Passing marks a fault that may be gone at the next try.
 	Passing bool
@@ -28,6 +30,8 @@ type Options struct {
 	// age is Now less the creation time.
 	MinAge time.Duration
 	Now    time.Time
+	// Digests takes only a tag whose digest is known in place of the current one.
+	Digests bool
 }
 
 // Verdict says how a choice came about.
@@ -41,7 +45,7 @@ const (
 	Current    Verdict = "current"     // the current tag is the best, or as good as the best
 	TooYoung   Verdict = "too-young"   // what stands above the current tag is younger than the minimum age
 	NoMatch    Verdict = "no-match"    // no tag matches
-	NoMetadata Verdict = "no-metadata" // of a tag that could be the best the creation time is needed and not known
+	NoMetadata Verdict = "no-metadata" // of a tag that could be the best, what is needed is not known
 	Older      Verdict = "older"       // the best tag stands below the current one
 )
 
@@ -109,8 +113,12 @@ func (p Policy) better(a, b *candidate, current string) int {
 		p.compare(a.place, b.place),
 		cmp.Compare(btoi(a.Name == current), btoi(b.Name == current)),
 		strings.Compare(a.Name, b.Name),
-		// The same tag twice:
-		a.Created.Compare(b.Created), cmp.Compare(btoi(a.Passing), btoi(b.Passing)), strings.Compare(a.Fault, b.Fault))
+		twice(a.Tag, b.Tag))
+}
+
+// twice orders what a list that names a tag twice says of it.
+func twice(a, b *Tag) int {
+	return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Digest, b.Digest), cmp.Compare(btoi(a.Passing), btoi(b.Passing)), strings.Compare(a.Fault, b.Fault))
 }
 
 func (p Policy) hope(c *candidate) int {
@@ -150,7 +158,7 @@ type steps struct {
 	best    *candidate // where the way ended
 	unknown *candidate // it ended here: this could be the best, and what is needed is not known
 	young   *candidate // the first that was too young
-	dropped *candidate // the first that was passed over because its time will never be known
+	dropped *candidate // the first that was passed over because what is needed will never be known
 }
 
 // walk goes down to the first candidate that may be taken, or that stands no higher than the
@@ -159,19 +167,21 @@ func (p Policy) walk(r ranking, o Options) (s steps) {
 	for i := range r.matching {
 		c := &r.matching[i]
 		untimed := c.Created.IsZero() && (p.ByTime() || o.MinAge > 0)
+		young := !untimed && o.MinAge > 0 && o.Now.Sub(c.Created) < o.MinAge
+		lacks := untimed || !young && o.Digests && c.Digest == ""
 		switch {
 		case p.noHigher(c, r, o):
 			s.best = c
 			return s
-		case untimed && (c.Passing || c.Fault == "" && !p.ByTime()):
-			s.unknown = c
-			return s
-		case untimed:
-			c.standing, c.message = NoTime, c.Fault
-			s.dropped = cmp.Or(s.dropped, c)
-		case o.MinAge > 0 && o.Now.Sub(c.Created) < o.MinAge:
+		case young:
 			c.standing, c.message = Young, age(o.Now.Sub(c.Created))
 			s.young = cmp.Or(s.young, c)
+		case lacks && (c.Passing || c.Fault == "" && !(untimed && p.ByTime())):
+			s.unknown = c
+			return s
+		case lacks:
+			c.standing, c.message = Unknown, c.Fault
+			s.dropped = cmp.Or(s.dropped, c)
 		default:
 			s.best = c
 			return s
@@ -200,11 +210,11 @@ func (p Policy) decide(r ranking, s steps, o Options) Choice {
 	case p.ByTime() && r.only(r.current):
 		return take(&r.matching[0], Current, "", "")
 	case s.unknown != nil:
-		return stay(NoMetadata, p.cannotTell(s.unknown), "")
+		return stay(NoMetadata, p.cannotTell(s.unknown, o), "")
 	case s.best == nil && s.young != nil:
 		return stay(TooYoung, tooYoung(s.young, o), "")
 	case s.best == nil:
-		return stay(NoMetadata, noTimes(s.dropped), "")
+		return stay(NoMetadata, noneKnown(s.dropped, o), "")
 	case s.best.Name == r.current && s.young != nil:
 		return take(s.best, TooYoung, tooYoung(s.young, o), "")
 	case s.best.Name == r.current:

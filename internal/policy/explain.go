@@ -22,7 +22,7 @@ const (
 	Chosen     Standing = "chosen"      // the tag to run; it may be the current one
 	Below      Standing = "older"       // matches, and stands below the chosen or the current one, or below one that has to be known first
 	Young      Standing = "too-young"   // matches, and is younger than the minimum age
-	NoTime     Standing = "no-metadata" // matches, and its creation time is needed and not known
+	Unknown    Standing = "no-metadata" // matches, and what is needed of it is not known
 	PreRelease Standing = "pre-release" // left out only because the constraint names no pre-release
 	NotVersion Standing = "not-semver"  // reads as no version
 	Filtered   Standing = "filtered"    // does not match
@@ -39,7 +39,7 @@ func (p Policy) Explain(tags []Tag, current string, o Options) (Choice, []Candid
 	for i := range r.matching {
 		c := &r.matching[i]
 		if c.standing == "" {
-			c.standing, c.message = p.passedOver(c, s)
+			c.standing, c.message = p.passedOver(c, s, o)
 		}
 		list = append(list, Candidate{*c.Tag, c.standing, c.message})
 	}
@@ -51,10 +51,10 @@ func (p Policy) Explain(tags []Tag, current string, o Options) (Choice, []Candid
 }
 
 // passedOver is for a candidate that the way down did not reach, or ended at without taking it.
-func (p Policy) passedOver(c *candidate, s steps) (Standing, string) {
+func (p Policy) passedOver(c *candidate, s steps, o Options) (Standing, string) {
 	switch {
 	case c == s.unknown || p.ByTime() && !c.known:
-		return NoTime, cmp.Or(c.Fault, "its creation time was not read")
+		return Unknown, cmp.Or(c.Fault, p.lack(c, o)+" was not read")
 	}
 	return Below, c.message
 }
@@ -70,8 +70,7 @@ func (p Policy) lesser(a, b candidate) int {
 			return order
 		}
 	}
-	return cmp.Or(cmp.Compare(btoi(b.known), btoi(a.known)), strings.Compare(b.Name, a.Name), b.Created.Compare(a.Created),
-		cmp.Compare(btoi(b.Passing), btoi(a.Passing)), strings.Compare(b.Fault, a.Fault))
+	return cmp.Or(cmp.Compare(btoi(b.known), btoi(a.known)), strings.Compare(b.Name, a.Name), twice(b.Tag, a.Tag))
 }
 
 // leftOut is for a tag that does not match.

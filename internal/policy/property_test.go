@@ -53,6 +53,9 @@ func checkChoice(t *testing.T, p Policy, tags []Tag, current string, o Options) 
 	old := func(tag Tag) bool {
 		return tag.Name == choice.Tag && !tag.Created.IsZero() && o.Now.Sub(tag.Created) >= o.MinAge
 	}
+	if took && o.Digests && !slices.ContainsFunc(tags, func(tag Tag) bool { return tag.Name == choice.Tag && tag.Digest != "" }) {
+		fail("its digest is not known")
+	}
 	if took && o.MinAge > 0 && !slices.ContainsFunc(tags, old) {
 		fail("it is too young")
 	}
@@ -65,8 +68,8 @@ func checkChoice(t *testing.T, p Policy, tags []Tag, current string, o Options) 
 	checkFrugal(t, p, tags, current, o, choice)
 }
 
-// checkFrugal holds that a scan which reads the creation times of the ranked tags from the best down,
-// until one is old enough or the current one is reached, reads all that the choice needs.
+// checkFrugal holds that a scan which reads creation times and digests of the ranked tags from the best down,
+// until one can be taken or the current one is reached, reads all that the choice needs.
 func checkFrugal(t *testing.T, p Policy, tags []Tag, current string, o Options, want Choice) {
 	t.Helper()
 	if p.ByTime() {
@@ -82,12 +85,14 @@ func checkFrugal(t *testing.T, p Policy, tags []Tag, current string, o Options, 
 		names = append(names, tag.Name)
 	}
 	ranked := p.Ranked(names)
-	if current == "" && o.MinAge == 0 && len(ranked) > 0 && ranked[0] != want.Tag {
+	if current == "" && o.MinAge == 0 && !o.Digests && len(ranked) > 0 && ranked[0] != want.Tag {
 		t.Fatalf("%s ranks %s first and chooses %s", p, ranked[0], want.Tag)
 	}
 	for _, name := range ranked {
 		i := slices.Index(names, name)
-		if unread[i] = tags[i]; name == current || !tags[i].Created.IsZero() && o.Now.Sub(tags[i].Created) >= o.MinAge {
+		unread[i] = tags[i]
+		oldEnough := o.MinAge == 0 || !tags[i].Created.IsZero() && o.Now.Sub(tags[i].Created) >= o.MinAge
+		if name == current || oldEnough && (!o.Digests || tags[i].Digest != "") {
 			break
 		}
 	}
@@ -109,9 +114,12 @@ func TestProperties(t *testing.T) {
 			if tag.Fault == "" && random.IntN(6) > 0 {
 				tag.Created = day(1 + random.IntN(4))
 			}
+			if tag.Fault == "" && random.IntN(6) > 0 {
+				tag.Digest = "sha256:" + tag.Name
+			}
 			tags = append(tags, tag)
 		}
-		o := Options{AllowDowngrade: random.IntN(3) == 0, Now: day(1 + random.IntN(6)), MinAge: time.Duration(random.IntN(4)) * 24 * time.Hour}
+		o := Options{AllowDowngrade: random.IntN(3) == 0, Now: day(1 + random.IntN(6)), MinAge: time.Duration(random.IntN(4)) * 24 * time.Hour, Digests: random.IntN(4) == 0}
 		p := parsed(t, policies[random.IntN(len(policies))])
 		if random.IntN(3) == 0 {
 			p = p.Strict()
@@ -129,7 +137,7 @@ func TestProperties(t *testing.T) {
 func FuzzChoose(f *testing.F) {
 	for _, policy := range []string{"glob:*", "dev-*", "regexp:^v", "semver:~1", "semver:>=1-0", "alphabetical:^[a-z]+-(.*)", "numerical:([0-9]+)", "latest"} {
 		f.Add(policy, "dev-1@1 dev-2@busy 1.0.0@3 v1.0.0@3 1.1.0@gone 20200101 latest@2", "1.0.0", byte(0))
-		f.Add(policy, "dev-1@1 dev-2@2 1.0.0@3 1.1.0-rc.1 1.1.0@4", "dev-1", byte(0b1011))
+		f.Add(policy, "dev-1@1 dev-2@2 1.0.0@3 1.1.0-rc.1 1.1.0@4", "dev-1", byte(0b11011))
 		f.Add(policy, "0010 10 9 a@1", "", byte(0b110))
 	}
 	f.Fuzz(func(t *testing.T, text, list, current string, terms byte) {
@@ -141,6 +149,14 @@ func FuzzChoose(f *testing.F) {
 			p = p.Strict()
 		}
 		o := Options{AllowDowngrade: terms&2 != 0, MinAge: time.Duration(terms>>2&3) * 24 * time.Hour, Now: day(4)}
-		checkChoice(t, p, tagList(list), current, o)
+		tags := tagList(list)
+		if o.Digests = terms&16 != 0; o.Digests {
+			for i := range tags {
+				if len(tags[i].Name)%3 > 0 && tags[i].Fault == "" {
+					tags[i].Digest = "sha256:" + tags[i].Name
+				}
+			}
+		}
+		checkChoice(t, p, tags, current, o)
 	})
 }

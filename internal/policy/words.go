@@ -51,21 +51,36 @@ func (p Policy) namesLatest(tag string) bool {
 
 const noPreRelease = "a constraint matches no pre-release unless one of its versions names one, such as >=1.2.0-0"
 
-// cannotTell says what is not known of a tag that could be the best.
-func (p Policy) cannotTell(c *candidate) string {
+// lack names what is not known of a candidate.
+func (p Policy) lack(c *candidate, o Options) string {
 	switch {
-	case p.ByTime():
-		return fmt.Sprintf("%s matches and could be the newest, and its creation time cannot be read for now: %s", c.Name, c.Fault)
-	case c.Fault != "":
-		return fmt.Sprintf("%s is the best match, and its age cannot be read for now: %s", c.Name, c.Fault)
+	case !c.Created.IsZero():
+		return "its digest"
+	case p.ByTime() || o.MinAge > 0:
+		return "its creation time"
 	}
-	return fmt.Sprintf("%s is the best match, and its age is not known: its creation time was not read", c.Name)
+	return "its digest"
 }
 
-// noTimes is for a list of which no tag has a time.
-func noTimes(dropped *candidate) string {
-	const said = "no tag that matches has a creation time"
-	if dropped == nil || dropped.Fault == "" {
+// cannotTell says what is not known of a tag that could be the best.
+func (p Policy) cannotTell(c *candidate, o Options) string {
+	said := c.Name + " is the best match"
+	if p.ByTime() && !c.known {
+		said = c.Name + " matches and could be the newest"
+	}
+	if c.Fault == "" {
+		return fmt.Sprintf("%s, and %s was not read", said, p.lack(c, o))
+	}
+	return fmt.Sprintf("%s, and %s cannot be read for now: %s", said, p.lack(c, o), c.Fault)
+}
+
+// noneKnown is for a list of which no tag tells what is needed.
+func noneKnown(dropped *candidate, o Options) string {
+	said := "no tag that matches has a creation time"
+	if o.Digests {
+		said = "no tag that matches can be read"
+	}
+	if dropped.Fault == "" {
 		return said
 	}
 	return fmt.Sprintf("%s; %s: %s", said, dropped.Name, dropped.Fault)
