@@ -29,11 +29,17 @@ type world struct {
 // Commands of the scripts.
 //
 //	push REPOSITORY TAG DAYS [TAG...]   an image, DAYS after the first of January 2026, under the tags
+//	image REPOSITORY TAG DAYS [LABEL=VALUE...]
+//	many REPOSITORY N                   N images under the tags t0000, t0001…, each a minute after the one before
 //	index REPOSITORY TAG DAYS PLATFORM...
 //	spoil MATCH [status=N] [nth=N] [cut=N] [silent] [drop] [body=TEXT] [Header=VALUE]...
 //	heal                                nothing is spoiled any more
 //	stream OUT FILE...                  what git-fetch writes about the files
 //	asked FILE                          the requests since the last look, sorted
+//	await MATCH                         wait for a request, "METHOD http://host/path"
+//	still FOLDER OUT                    the files of a folder and when they were written, into OUT
+//	poison FOLDER cut|flip|swap         do that to every file of a cache
+//	memcached                           a stand-in, at $MEMCACHED
 //	guard USER PASSWORD REALM           the registry wants a login, at a token service or (REALM empty) itself
 func setup(p *testscript.Params) {
 	p.Setup = func(env *testscript.Env) error {
@@ -58,7 +64,8 @@ func setup(p *testscript.Params) {
 	}
 	for name, command := range map[string]func(ts *testscript.TestScript, w *world, args []string) error{
 		"push": scriptPush, "index": scriptIndex, "spoil": scriptSpoil, "heal": scriptHeal, "stream": scriptStream,
-		"asked": scriptAsked, "guard": scriptGuard,
+		"asked": scriptAsked, "guard": scriptGuard, "image": scriptImage, "many": scriptMany, "await": scriptAwait,
+		"still": scriptStill, "poison": scriptPoison, "memcached": scriptMemcached,
 	} {
 		p.Cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			err := command(ts, ts.Value("world").(*world), args)
