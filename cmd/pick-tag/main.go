@@ -12,7 +12,12 @@ why. It never goes down in the policy's order, and never chooses from a list tha
    git-fetch https://git.example/team/config.git | scan-tags | pick-tag | bump-yaml
 
 Policies are annotations of the workload, fluxcd.io/tag.CONTAINER: glob:dev-* and regexp:^v\d+$ take
-the newest image by its creation time, semver:~1.2 the highest version.
+the newest image by its creation time, semver:~1.2 the highest version, alphabetical: and numerical:
+an expression such as ^build-([0-9]+)- the tag that is last by what its group captures.
+
+Why it chose as it did, tag by tag:
+
+   git-fetch https://git.example/team/config.git | scan-tags | pick-tag --explain --output table
 
 Alone it chooses from tags on standard input, one a line:
 
@@ -27,8 +32,8 @@ var app = &stage.App{
 	Run:    run,
 	Flags: []cli.Flag{
 		&cli.BoolFlag{Name: "allow-downgrade", Usage: "take the best match even where it stands below the current tag"},
-		&cli.BoolFlag{Name: "explain", Usage: "say of every tag what became of it"},
-		&cli.DurationFlag{Name: "min-age", Usage: "take no tag whose image is younger than `DURATION`, such as 24h; an annotation of the workload, or scan-tags --min-age, goes first"},
+		&cli.BoolFlag{Name: "explain", Usage: "say of each tag what became of it"},
+		&cli.DurationFlag{Name: "min-age", DefaultText: "any age", Usage: "take nothing younger than `DURATION`, such as 24h, where the stream says nothing of an age"},
 		&cli.BoolFlag{Name: "strict-semver", Usage: "versions are MAJOR.MINOR.PATCH: no dates, no bare numbers"},
 		&cli.BoolFlag{Name: "lines", Usage: "read tags, one a line, not a stream; write the chosen one"},
 		&cli.StringFlag{Name: "policy", Usage: "with --lines: choose by `POLICY`"},
