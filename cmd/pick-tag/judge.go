@@ -201,8 +201,8 @@ func records(candidates []policy.Candidate) []jsonl.Candidate {
 	var list []jsonl.Candidate
 	for _, c := range candidates {
 		record := jsonl.Candidate{Tag: c.Tag.Name, Verdict: verdicts[c.Standing], Message: c.Message}
-		if !c.Tag.Created.IsZero() {
-			record.Created = &c.Tag.Created
+		if created := c.Tag.Created; !created.IsZero() {
+			record.Created = &created
 		}
 		list = append(list, record)
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/sluice-gitops/sluice/internal/imageref"
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/policy"
 	"github.com/sluice-gitops/sluice/internal/stage"
@@ -29,6 +31,11 @@ func readOptions(c *cli.Context) (options, error) {
 		return o, stage.WithHint(stage.Usagef("--policy and --current go with --lines"), "in a stream the policies are annotations of the manifests")
 	case o.minAge < 0:
 		return o, stage.Usagef("--min-age is a duration such as 24h, not %s", o.minAge)
+	}
+	if c.IsSet("current") {
+		if err := imageref.CheckTag(o.current); err != nil {
+			return o, stage.Usage(fmt.Errorf("--current: %w", err))
+		}
 	}
 	return o, nil
 }
