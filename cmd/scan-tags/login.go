@@ -56,7 +56,10 @@ func readLogin(s *stage.IO, c *cli.Context, o *registry.Options) (*registry.ECR,
 func dockerConfig(s *stage.IO, file string) (registry.Credentials, error) {
 	if file != "" {
 		credentials, err := registry.ReadDockerConfig(file)
-		return credentials, stage.WithHint(err, "--docker-config wants a file as docker login writes it")
+		if err != nil {
+			err = stage.WithHint(err, "--docker-config wants a file as docker login writes it")
+		}
+		return credentials, err
 	}
 	dir := s.Getenv("DOCKER_CONFIG")
 	if dir == "" {

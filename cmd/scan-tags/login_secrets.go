@@ -60,7 +60,10 @@ func openCluster(c *cli.Context) (*pullsecret.Reader, error) {
 		return nil, nil
 	}
 	reader, err := pullsecret.Open(pullsecret.Target{Kubeconfig: c.String("kubeconfig"), Context: c.String("context"), Limit: c.Duration("request-timeout")}, "scan-tags")
-	return reader, stage.WithHint(err, "--pull-secrets reads from the cluster that kubectl would take; name another by --kubeconfig or --context")
+	if err != nil {
+		err = stage.WithHint(err, "--pull-secrets reads from the cluster that kubectl would take; name another by --kubeconfig or --context")
+	}
+	return reader, err
 }
 
 // pods are the distinct ones among those of the images that are scanned.
