@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -24,6 +25,7 @@ import (
 type world struct {
 	*faultproxy.Proxy
 	registry *registrytest.Registry
+	notes    notes
 }
 
 // Commands of the scripts.
@@ -62,11 +64,13 @@ func setup(p *testscript.Params) {
 		env.Setenv("https_proxy", address)
 		return nil
 	}
-	for name, command := range map[string]func(ts *testscript.TestScript, w *world, args []string) error{
+	commands := map[string]func(ts *testscript.TestScript, w *world, args []string) error{
 		"push": scriptPush, "index": scriptIndex, "spoil": scriptSpoil, "heal": scriptHeal, "stream": scriptStream,
 		"asked": scriptAsked, "guard": scriptGuard, "image": scriptImage, "many": scriptMany, "await": scriptAwait,
 		"still": scriptStill, "poison": scriptPoison, "memcached": scriptMemcached,
-	} {
+	}
+	maps.Copy(commands, loginCommands)
+	for name, command := range commands {
 		p.Cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			err := command(ts, ts.Value("world").(*world), args)
 			if neg || err != nil {
