@@ -44,7 +44,9 @@ type Container struct {
 
 // podSpecs is where the kinds that make pods keep their pod's spec. The group is left open on
 // purpose: other workloads with the same kind and shape exist (apps.kruise.io), and an object of
-// another shape has no containers there.
+// another shape has no containers there. For the same reason a kind that somebody defined (Rollout
+// of argoproj.io, CloneSet of apps.kruise.io, Service of serving.knative.dev) is one of them where
+// it has a pod's template as a Deployment does.
 var podSpecs = map[string][]any{
 	"CronJob":     {"spec", "jobTemplate", "spec", "template", "spec"},
 	"DaemonSet":   {"spec", "template", "spec"},
@@ -57,15 +59,18 @@ var podSpecs = map[string][]any{
 
 // Images lists the container images of an object, decoded from JSON with json.Number: those of
 // the containers, then of the init containers, of a pod or whatever makes pods; and those that
-// the values of a HelmRelease hold. It is empty for every other kind.
+// the values of a HelmRelease hold. It is empty for everything else.
 func Images(object map[string]any) []Container {
 	kind, _ := object["kind"].(string)
 	if kind == "HelmRelease" {
 		return releaseImages(object)
 	}
 	path, makesPods := podSpecs[kind]
-	if !makesPods {
+	if !makesPods && !custom(object) {
 		return nil
+	}
+	if !makesPods {
+		path = podSpecs["Deployment"]
 	}
 	spec, _ := lookup(object, path).(map[string]any)
 	var found []Container
@@ -78,6 +83,14 @@ func Images(object map[string]any) []Container {
 		}
 	}
 	return found
+}
+
+// custom says whether an object is of an API that Kubernetes itself does not have: those of
+// Kubernetes that make pods are of groups without a dot.
+func custom(object map[string]any) bool {
+	version, _ := object["apiVersion"].(string)
+	group, _, _ := strings.Cut(version, "/")
+	return strings.Contains(group, ".")
 }
 
 func podImage(item any, path []any) (Container, bool) {

@@ -64,10 +64,12 @@ func (t *tree) pairEnd(key, value *node) (int, bool) {
 	if at, ok := t.colon(key); ok {
 		return at, true
 	}
-	return t.end(key)
+	at, ok := t.end(key)
+	return at, ok && (at == len(t.file) || t.file[at] != ':')
 }
 
-// colon is the offset behind the colon after a key.
+// colon is the offset behind the colon after a key. Without a blank behind it readers do not agree
+// whether it is one.
 func (t *tree) colon(key *node) (int, bool) {
 	if empty(key) {
 		return 0, false
@@ -79,7 +81,7 @@ func (t *tree) colon(key *node) (int, bool) {
 	for at < len(t.file) && (t.file[at] == ' ' || t.file[at] == '\t') {
 		at++
 	}
-	if at == len(t.file) || t.file[at] != ':' {
+	if at == len(t.file) || t.file[at] != ':' || at+1 < len(t.file) && !blank(t.file[at+1:]) {
 		return 0, false
 	}
 	return at + 1, true

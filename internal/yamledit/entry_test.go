@@ -117,6 +117,12 @@ var entries = []struct {
 		want:    "a: {annotations: {c: d} , b: 1}\nb: {annotations: {c: d}}\nc: {annotations: {c: d}}\n",
 	},
 	{
+		name:    "dense JSON",
+		file:    `{"a":{"annotations":{}},"b":{"annotations":null},"c":{"x":"y"},"d":{"x":"y","z":"1"}}`,
+		entries: []Entry{set("c", "d", "a", "annotations"), set("c", "d", "b", "annotations"), set("c", "d", "c", "annotations"), del("x", "d")},
+		want:    `{"a":{"annotations":{"c": "d"}},"b":{"annotations":{"c": "d"}},"c":{"x":"y", "annotations": {"c": "d"}},"d":{"z":"1"}}`,
+	},
+	{
 		name:    "flow style, deleted first, middle and last",
 		file:    "a: {x: 1, y: 2, z: 3}\nb: {x: 1, y: 2, z: 3}\nc: {x: 1, y: 2, z: 3,}\nd: {n: 1, o: {x: 1}}\n",
 		entries: []Entry{del("x", "a"), del("y", "b"), del("z", "c"), del("y", "c"), del("x", "d", "o")},

@@ -28,6 +28,9 @@ func (t *tree) hand(m *node) hand {
 			h.values, values = habit(m, 1)
 		}
 	}
+	if !values {
+		h.values = h.keys
+	}
 	return h
 }
 

@@ -38,47 +38,57 @@ func (t *tree) drawing(m *node, r *reshape) ([]cut, string) {
 // fill puts entries where a mapping is empty, or null.
 func (t *tree) fill(m *node, r *reshape) ([]cut, string) {
 	key, braces := keyOf(m), m.Kind == yqlib.MappingNode
-	inBlock := key != nil && m.Parent.Style&yqlib.FlowStyle == 0 && m.Anchor == "" && m.Style&yqlib.TaggedStyle == 0
 	if key == nil && !braces {
 		return nil, "this is null"
 	}
-	colon, to := 0, 0
-	if key != nil {
-		var ok bool
-		if colon, ok = t.colon(key); !ok {
-			return nil, odd
-		}
-		if to = colon; !empty(m) {
-			if to, ok = t.end(m); !ok {
-				return nil, odd
-			}
+	if key != nil && m.Parent.Style&yqlib.FlowStyle == 0 && m.Anchor == "" && m.Style&yqlib.TaggedStyle == 0 {
+		if cuts, ok := t.fillBlock(m, key, r); ok {
+			return cuts, ""
 		}
 	}
-	if inBlock && !spread(t.file[colon:to]) {
-		after, ok := t.after(to)
+	in := t.flowRow(m, r.adds)
+	news := []landing{{news: in.news}}
+	if empty(m) {
+		colon, ok := t.colon(key)
 		if !ok {
 			return nil, odd
 		}
-		step := t.step(m.Parent)
-		cuts := []cut{t.insert(after, t.rows(m, r.adds, column(m.Parent)+step, step), false)}
-		if to > colon {
-			cuts = append(cuts, cut{from: colon, to: to})
-		}
-		return cuts, ""
+		return []cut{{from: colon, to: colon, text: " {" + in.text + "}", news: news}}, ""
 	}
-	in := t.flowRow(m, r.adds)
-	if braces {
-		from, ok := t.begin(m)
-		end, ended := t.end(m)
-		if !ok || !ended || t.file[from] != '{' {
-			return nil, odd
-		}
-		if len(bytes.TrimSpace(t.file[from+1:end-1])) > 0 {
-			end = from + 2 // a comment stays behind what comes in
-		}
-		return []cut{{from: from + 1, to: end - 1, text: in.text, news: []landing{{news: in.news}}}}, ""
+	from, begun := t.begin(m)
+	end, ended := t.end(m)
+	switch {
+	case !begun || !ended || braces && t.file[from] != '{':
+		return nil, odd
+	case !braces:
+		return []cut{{from: from, to: end, text: "{" + in.text + "}", news: news}}, ""
+	case len(bytes.TrimSpace(t.file[from+1:end-1])) > 0:
+		end = from + 2 // a comment stays behind what comes in
 	}
-	return []cut{{from: colon, to: to, text: " {" + in.text + "}", news: []landing{{news: in.news}}}}, ""
+	return []cut{{from: from + 1, to: end - 1, text: in.text, news: news}}, ""
+}
+
+// fillBlock puts entries on lines below the key of an empty mapping or null, where its text stands
+// on the key's line.
+func (t *tree) fillBlock(m, key *node, r *reshape) ([]cut, bool) {
+	colon, ok := t.colon(key)
+	to := colon
+	if ok && !empty(m) {
+		to, ok = t.end(m)
+	}
+	if !ok || spread(t.file[colon:to]) {
+		return nil, false
+	}
+	after, ok := t.after(to)
+	if !ok {
+		return nil, false
+	}
+	step := t.step(m.Parent)
+	cuts := []cut{t.insert(after, t.rows(m, r.adds, column(m.Parent)+step, step), false)}
+	if to > colon {
+		cuts = append(cuts, cut{from: colon, to: to})
+	}
+	return cuts, true
 }
 
 // spread says whether a text has more than one line.
