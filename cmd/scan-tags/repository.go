@@ -138,13 +138,13 @@ func (r *repository) doubt() string {
 			}
 		}
 	}
-	switch n {
-	case 0:
-		return ""
-	case 1:
-		return r.name + ":" + first
+	if n > 1 {
+		first += fmt.Sprintf(" (%d tags are like this)", n)
 	}
-	return fmt.Sprintf("%s:%s (and so do those of %d other tags)", r.name, first, n-1)
+	if n > 0 {
+		first = r.name + ":" + first
+	}
+	return first
 }
 
 // drop forgets the answers.

@@ -222,18 +222,21 @@ func (p *Proxy) spoil(w http.ResponseWriter, r *http.Request, f Fault) http.Resp
 // handler may write from another goroutine, where nobody catches the panic that it takes.
 type cutter struct {
 	http.ResponseWriter
-	left int64
-	done bool
+	left  int64
+	wrote bool // the status went out
+	done  bool
 }
 
 var errCut = errors.New("the connection is cut")
 
 func (c *cutter) WriteHeader(status int) {
-	if c.left > 0 {
+	switch {
+	case c.left <= 0:
+		c.done = true
+	case !c.wrote: // handlers that fail to write a body write a status of their own
+		c.wrote = true
 		c.ResponseWriter.WriteHeader(status)
-		return
 	}
-	c.done = true
 }
 
 func (c *cutter) Write(b []byte) (int, error) {

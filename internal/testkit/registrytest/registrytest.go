@@ -173,6 +173,7 @@ func (k Kind) image(label string, created time.Time, platform v1.Platform) (v1.I
 type artifact interface {
 	remote.Taggable
 	Digest() (v1.Hash, error)
+	MediaType() (types.MediaType, error)
 }
 
 func (r *Registry) put(repository, tag string, pushed artifact, more []string) (string, error) {
@@ -187,16 +188,36 @@ func (r *Registry) put(repository, tag string, pushed artifact, more []string) (
 	case v1.ImageIndex:
 		err = remote.WriteIndex(reference, a, options...)
 	}
-	for _, tag := range more {
-		if err == nil {
-			err = remote.Tag(reference.Context().Tag(tag), pushed, options...)
-		}
+	if err == nil {
+		err = r.tag(repository, pushed, more)
 	}
 	if err != nil {
 		return "", fmt.Errorf("pushing %s: %w", reference, err)
 	}
 	digest, err := pushed.Digest()
 	return digest.String(), err
+}
+
+// tag puts what was pushed under further tags: a request each, where the library takes two.
+func (r *Registry) tag(repository string, pushed artifact, tags []string) error {
+	body, err := pushed.RawManifest()
+	if err != nil {
+		return err
+	}
+	media, err := pushed.MediaType()
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		req := httptest.NewRequest(http.MethodPut, "/v2/"+repository+"/manifests/"+tag, bytes.NewReader(body))
+		req.Header.Set("Content-Type", string(media))
+		w := httptest.NewRecorder()
+		r.app.ServeHTTP(w, req)
+		if w.Code != http.StatusCreated {
+			return fmt.Errorf("tagging it %s: status %d", tag, w.Code)
+		}
+	}
+	return nil
 }
 
 // direct is a transport that needs no network.
