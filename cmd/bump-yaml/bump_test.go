@@ -94,7 +94,7 @@ func TestUnified(t *testing.T) {
 +LINE l
 `},
 	} {
-		if got := unified("f.yaml", before, after, test.spans); got != test.want {
+		if got := unified("f.yaml", before, after, test.spans, test.spans); got != test.want {
 			t.Errorf("%s:\n%s", name, got)
 		}
 	}

@@ -81,13 +81,13 @@ func touched(o object, picks []*planned) bool {
 	})
 }
 
-// spans are the lines that the file's objects take up, for the diff.
-func spans(e *edited, picks []*planned) []span {
+// spans are the lines that a file's objects take up, for the diff.
+func spans(objects []object, picks []*planned) []span {
 	var list []span
-	for i, o := range e.objects {
+	for i, o := range objects {
 		s := span{first: o.Line, last: 1 << 30, secret: o.secret(), edited: touched(o, picks)}
-		if i+1 < len(e.objects) {
-			s.last = e.objects[i+1].Line - 1
+		if i+1 < len(objects) {
+			s.last = objects[i+1].Line - 1
 			if s.secret || s.last < s.first {
 				s.last++ // in flow style the next object may start on the last line of this one
 			}

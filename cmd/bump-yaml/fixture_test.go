@@ -30,7 +30,9 @@ import (
 //	requests N                  the server was asked N times since the last look
 //	fetch NAME FILE [PATH...]   add to FILE what git-fetch writes about NAME
 //	pick FILE ID CONTAINER TO   add to FILE what pick-tag writes
-//	show NAME FILE OUT          the file at the branch's tip
+//	show NAME FILE OUT [BRANCH] the file at the branch's tip
+//	log NAME OUT [BRANCH]       the commit at the branch's tip as git keeps it
+//	tip NAME OUT [BRANCH]       its name
 //	mask FILE...                take the script's folder out of files
 func setup(p *testscript.Params) {
 	p.Setup = func(env *testscript.Env) error {
@@ -50,7 +52,7 @@ func setup(p *testscript.Params) {
 	}
 	for name, command := range map[string]func(ts *testscript.TestScript, s *gitserver.Server, args []string) error{
 		"repo": scriptRepo, "push": scriptPush, "race": scriptRace, "reject": scriptReject, "requests": scriptRequests,
-		"fetch": scriptFetch, "pick": scriptPick, "show": scriptShow, "mask": scriptMask,
+		"fetch": scriptFetch, "pick": scriptPick, "show": scriptShow, "log": scriptLog, "tip": scriptTip, "mask": scriptMask,
 	} {
 		p.Cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) {
 			err := command(ts, ts.Value("server").(*gitserver.Server), args)
@@ -256,11 +258,39 @@ func scriptShow(ts *testscript.TestScript, s *gitserver.Server, args []string) e
 	if err != nil {
 		return err
 	}
-	text, err := r.Git("show", "main:"+args[1])
+	text, err := r.Git("show", branchOf(args, 3)+":"+args[1])
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(ts.MkAbs(args[2]), []byte(text+"\n"), 0o644)
+}
+
+func branchOf(args []string, at int) string {
+	if len(args) > at {
+		return args[at]
+	}
+	return "main"
+}
+
+func scriptLog(ts *testscript.TestScript, s *gitserver.Server, args []string) error {
+	return scriptGit(ts, s, args, "cat-file", "commit", branchOf(args, 2))
+}
+
+func scriptTip(ts *testscript.TestScript, s *gitserver.Server, args []string) error {
+	return scriptGit(ts, s, args, "rev-parse", "--verify", branchOf(args, 2))
+}
+
+// scriptGit keeps what git says in the repository of the first argument in the file of the second.
+func scriptGit(ts *testscript.TestScript, s *gitserver.Server, args []string, git ...string) error {
+	r, err := s.Repo(args[0] + ".git")
+	if err != nil {
+		return err
+	}
+	text, err := r.Git(git...)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(ts.MkAbs(args[1]), []byte(text+"\n"), 0o644)
 }
 
 func scriptMask(ts *testscript.TestScript, _ *gitserver.Server, args []string) error {

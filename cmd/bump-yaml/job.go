@@ -207,7 +207,7 @@ func (j *job) push(ctx context.Context, repo *gitrepo.Repo, snap *gitrepo.Snapsh
 // propose pushes the commit to the branch for review. One that holds the same on the same base is
 // left alone: whoever reviews it would see it change for nothing.
 func (j *job) propose(ctx context.Context, repo *gitrepo.Repo, commit *gitrepo.Commit) error {
-	was, err := repo.FetchReview(ctx, j.o.review)
+	was, err := repo.FetchReview(ctx, j.o.review, j.source.Branch, commit.Parent)
 	if err != nil {
 		commit.Drop()
 		return err
@@ -270,7 +270,7 @@ func (j *job) failGit(err error) {
 func (j *job) show(p plan) {
 	for _, path := range p.paths() {
 		e := p.files[path]
-		text := unified(path, e.before, e.after, e.spans)
+		text := unified(path, e.before, e.after, e.was, e.is)
 		if j.o.diff == nil {
 			j.s.Infof("%s", text)
 			continue

@@ -27,7 +27,7 @@ var app = &stage.App{
 	Reads:    true,
 	Writes:   true,
 	Run:      run,
-	Commands: []*stage.App{releaseCommand},
+	Commands: []*stage.App{policyCommand, releaseCommand},
 	Flags: append([]cli.Flag{
 		&cli.StringFlag{Name: "message", Usage: "write the commit's message after `TEMPLATE`"},
 		&cli.StringSliceFlag{Name: "only", Usage: "take the picks of the workloads whose namespace/kind/name matches `GLOB` only; may be given several times"},

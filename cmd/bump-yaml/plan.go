@@ -22,7 +22,7 @@ type plan struct {
 type edited struct {
 	before, after       []byte
 	objects, afterwards []object
-	spans               []span
+	was, is             []span // lines of its objects, before and after
 }
 
 // planned is what becomes of one pick.
@@ -114,7 +114,7 @@ func editFile(snap *gitrepo.Snapshot, file gitrepo.File, picks []*planned) *edit
 		}
 		return nil
 	}
-	e.spans = spans(e, making)
+	e.was, e.is = spans(e.objects, making), spans(e.afterwards, making)
 	return e
 }
 

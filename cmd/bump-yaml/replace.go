@@ -60,7 +60,7 @@ func (j *job) replaceEdited(p plan, planned bool) {
 		if err := m.line.Decode(&record); err != nil {
 			continue // the tally says that the stream is damaged
 		}
-		if same(record, versions[1]) {
+		if same(record, versions[1]) && record.Line == versions[1].Line {
 			continue // a stream that came through here before
 		}
 		if !same(record, versions[0]) {

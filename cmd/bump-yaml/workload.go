@@ -195,6 +195,7 @@ func near(name string, all []workload) string {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
 	})
 	list = slices.Compact(list)
+	list = slices.DeleteFunc(list, func(c candidate) bool { return c.distance > list[0].distance+1 })
 	if len(list) == 0 {
 		return "workloads are named namespace/kind/name; `gojq -r 'select(.type == \"manifest\").id'` lists those of a stream"
 	}

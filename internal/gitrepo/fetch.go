@@ -27,13 +27,18 @@ func (r *Repo) FetchBranch(ctx context.Context, branch string) (*Snapshot, error
 }
 
 // FetchReview is [Repo.FetchBranch] for a branch that [Repo.PushReview] may move: nil where there is
-// none. It refuses the branch that the remote's HEAD names, which nobody keeps for reviews.
-func (r *Repo) FetchReview(ctx context.Context, branch string) (*Snapshot, error) {
+// none. The branch that it is to be reset to must stand at the commit, or it is [ErrMoved]. It
+// refuses the branch that the remote's HEAD names, which nobody keeps for reviews.
+func (r *Repo) FetchReview(ctx context.Context, branch, base, at string) (*Snapshot, error) {
 	missing := false
 	snap, err := r.fetch(ctx, func(refs *packp.AdvRefs) (target, error) {
 		if head, err := headBranch(refs); err == nil && head == branch {
 			return target{}, newFault(CodeRejected, branch+" is the repository's own branch, the one that its HEAD names; it is not put aside for a review",
 				"name a branch of its own, such as sluice/updates")
+		}
+		want, _ := parseHash(at)
+		if tip := refs.References[heads+base]; tip != want {
+			return target{}, moved(heads+base, want, tip)
 		}
 		t, err := findBranch(refs, branch)
 		missing = err != nil

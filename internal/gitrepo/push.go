@@ -116,7 +116,7 @@ func (r *Repo) push(ctx context.Context, c *Commit, s step) (sent bool, err erro
 func (r *Repo) stands(ctx context.Context, refs *packp.AdvRefs, ref, at string) error {
 	want, _ := parseHash(at)
 	if tip := refs.References[ref]; tip != want {
-		return r.moved(ctx, ref, want, tip)
+		return r.remote.fail(ctx, "pushing to", moved(ref, want, tip))
 	}
 	return nil
 }
@@ -182,10 +182,10 @@ func (r *Repo) readBack(ctx context.Context, c *Commit, s step, pushErr error) e
 	}
 	from, _ := parseHash(s.from)
 	tip, _ := parseHash(snap.Revision)
-	return r.moved(ctx, s.ref, from, tip)
+	return r.remote.fail(ctx, "pushing to", moved(s.ref, from, tip))
 }
 
-func (r *Repo) moved(ctx context.Context, ref string, expected, tip plumbing.Hash) error {
+func moved(ref string, expected, tip plumbing.Hash) error {
 	now := "is gone"
 	switch {
 	case expected.IsZero():
@@ -193,9 +193,8 @@ func (r *Repo) moved(ctx context.Context, ref string, expected, tip plumbing.Has
 	case !tip.IsZero():
 		now = "is at " + tip.String() + ", not at " + expected.String()
 	}
-	return r.remote.fail(ctx, "pushing to", &fault{code: CodeMoved, cause: ErrMoved,
-		text: fmt.Sprintf("%s: %s %s", ErrMoved, strings.TrimPrefix(ref, heads), now),
-		hint: "somebody else pushed; run again"})
+	return &fault{code: CodeMoved, cause: ErrMoved, hint: "somebody else pushed; run again",
+		text: fmt.Sprintf("%s: %s %s", ErrMoved, strings.TrimPrefix(ref, heads), now)}
 }
 
 // descends reports whether ancestor is among the last commits that lead to tip.

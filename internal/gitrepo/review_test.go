@@ -14,7 +14,7 @@ func TestReviewBranch(t *testing.T) {
 	repo := s.MustCreate("r.git", map[string]string{"a": "1"})
 	base, _ := repo.Tip("")
 	r := newClient(t).open(s.HTTP() + "/r.git")
-	if was, err := r.FetchReview(t.Context(), "bot/updates"); was != nil || err != nil {
+	if was, err := r.FetchReview(t.Context(), "bot/updates", "main", base); was != nil || err != nil {
 		t.Fatalf("%v, %v", was, err)
 	}
 	one := commit(t, fetch(t, r, "main"), map[string]string{"a": "2"})
@@ -34,7 +34,7 @@ func TestReviewBranch(t *testing.T) {
 		t.Errorf("got %v, the branch is at %s", err, tip)
 	}
 	// Read anew it is reset.
-	was, err := r.FetchReview(t.Context(), "bot/updates")
+	was, err := r.FetchReview(t.Context(), "bot/updates", "main", base)
 	if err != nil || was.Revision != reviewer {
 		t.Fatalf("%v, %v", was, err)
 	}
@@ -56,6 +56,9 @@ func TestReviewBranch(t *testing.T) {
 	if err := r.PushReview(t.Context(), three, Review{Branch: "bot/updates", Was: tip, Base: "main"}); !errors.Is(err, ErrMoved) {
 		t.Errorf("got %v", err)
 	}
+	if _, err := r.FetchReview(t.Context(), "bot/updates", "main", base); !errors.Is(err, ErrMoved) {
+		t.Errorf("got %v", err)
+	}
 	if now, _ := repo.Tip("bot/updates"); now != tip {
 		t.Errorf("the branch is at %s", now)
 	}
@@ -75,7 +78,7 @@ func TestSafety14ReviewNeverOntoTheBase(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
-	if _, err := r.FetchReview(t.Context(), "main"); err == nil || !strings.Contains(err.Error(), "main is the repository's own branch") {
+	if _, err := r.FetchReview(t.Context(), "main", "deploy", c.Parent); err == nil || !strings.Contains(err.Error(), "main is the repository's own branch") {
 		t.Errorf("got %v", err)
 	}
 	if now, _ := repo.Tip(""); now != before {
