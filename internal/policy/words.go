@@ -13,6 +13,7 @@ const onlyLatest = "only the policy glob:latest takes it"
 
 func isLatest(tag string) bool { return strings.EqualFold(tag, "latest") }
 
+// noMatch says that nothing matches; all tags are the rest then.
 func (p Policy) noMatch(r ranking) string {
 	switch n := len(r.rest); n {
 	case 0:
