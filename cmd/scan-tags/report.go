@@ -127,14 +127,20 @@ func (i *image) failure(err error) jsonl.Error {
 func hint(e *registry.Error) string {
 	switch e.Fault {
 	case registry.Unauthorized:
-		return "log in: --docker-config FILE with an entry for " + e.Host
+		return "log in: docker login " + e.Host + ", --docker-config FILE or --pull-secrets"
 	case registry.Denied:
 		return "the credential for " + e.Host + " may not read this repository: grant it, or give another by --docker-config FILE"
 	case registry.NotFound:
 		return "check the spelling; a private repository can look like this without --docker-config FILE"
 	case registry.RateLimited:
 		return "lower --rps, or log in by --docker-config FILE where that raises the limit"
-	case registry.PlainHTTP, registry.Untrusted:
+	case registry.Untrusted:
+		return "--ca-file FILE with the authority that signed it makes it trusted; --insecure-host " + e.Host + " trusts anybody there"
+	case registry.Expired:
+		return "the operator of " + e.Host + " has to renew it; until then --insecure-host " + e.Host + " trusts anybody there"
+	case registry.ClientCert:
+		return "--client-cert FILE and --client-key FILE show one that " + e.Host + " lets in"
+	case registry.PlainHTTP:
 		return "--insecure-host " + e.Host + " allows plain http and any certificate"
 	case registry.TokenHost:
 		return "--token-host HOST allows it for the host named here"
@@ -145,7 +151,7 @@ func hint(e *registry.Error) string {
 	case registry.ServerFault, registry.Malformed, registry.Unexpected, registry.Unsupported:
 		return "the images keep their tags; the next run asks again, and if this stays it is for the operator of " + e.Host
 	case registry.Credential:
-		return "give a user and a password for " + e.Host + " in the file of --docker-config"
+		return "an entry for " + e.Host + " in the file of --docker-config goes before programs and clouds"
 	case registry.Refused:
 		return "this is never allowed: a request or a credential could go where it does not belong"
 	}
