@@ -31,6 +31,10 @@ type Client struct {
 	http     *http.Client
 	skew     atomic.Int64 // the server's clock less ours, in nanoseconds
 	requests atomic.Int64
+	answered atomic.Bool // it has given a good answer: it is an API server, and was there
+
+	// Retried, where set before the first request, is told of every request that is sent again.
+	Retried func(text string)
 }
 
 // NewClient makes a client. The API server's warnings (deprecated versions and the like) go to
@@ -91,9 +95,9 @@ type request struct {
 	body        []byte
 }
 
-// do sends a request and decodes a good answer into answer, which may be nil.
-func (c *Client) do(ctx context.Context, r request, answer any) (code int, err error) {
-	call := c.rest.Verb(r.method).AbsPath(r.path)
+// once sends a request once; see do.
+func (c *Client) once(ctx context.Context, r request, answer any) (code int, err error) {
+	call := c.rest.Verb(r.method).AbsPath(r.path).MaxRetries(0)
 	for name, values := range r.query {
 		for _, value := range values {
 			call.Param(name, value)
