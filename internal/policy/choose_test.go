@@ -108,3 +108,48 @@ func TestChooseDownWhereAllowed(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+func TestAge(t *testing.T) {
+	for text, want := range map[string]string{
+		"0s": "0s old", "59s": "59s old", "90s": "1m old", "1h0m59s": "1h old", "2h30m": "2h30m old", "24h": "24h old", "47h59m": "47h59m old",
+		"48h": "2d old", "48h59m": "2d old", "61h": "2d13h old", "8760h": "365d old", "1.5s": "1s old", "-1s": "dated in the future",
+	} {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := age(d); got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestMinAge tells the terms of an age apart from what the goldens of pick-tag show.
+func TestMinAge(t *testing.T) {
+	o := Options{MinAge: 48 * time.Hour, Now: day(10)}
+	for _, test := range []struct {
+		name, policy, tags, current string
+		verdict                     Verdict
+		tag                         string
+	}{
+		{"exactly old enough", "glob:*", "a@1 b@8", "a", Newer, "b"},
+		{"too young", "glob:*", "a@1 b@9", "a", TooYoung, "a"},
+		{"the current is young itself", "glob:*", "a@9 b@1", "a", Current, "a"},
+		{"the current is gone", "semver:*", "1.3.0@9 1.1.0", "1.2.0", TooYoung, "1.2.0"},
+		{"as good as the current", "semver:*", "1.3.0@9 v1.2.0", "1.2.0", TooYoung, "1.2.0"},
+		{"no place", "semver:*", "1.3.0@9 1.1.0@1", "main", Replaced, "1.1.0"},
+		{"no place, all young", "semver:*", "1.3.0@9", "main", TooYoung, "main"},
+		{"no place, not read", "semver:*", "1.3.0@9 1.1.0", "main", NoMetadata, "main"},
+		{"none known", "semver:*", "1.3.0@gone", "1.1.0", NoMetadata, "1.1.0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := parsed(t, test.policy).Choose(tagList(test.tags), test.current, o); got.Verdict != test.verdict || got.Tag != test.tag {
+				t.Errorf("got %s %q (%s), want %s %q", got.Verdict, got.Tag, got.Message, test.verdict, test.tag)
+			}
+		})
+	}
+	o.AllowDowngrade = true
+	if got := parsed(t, "semver:~1").Choose(tagList("2.0.0 1.3.0@9 1.1.0@1"), "2.0.0", o); got.Tag != "1.1.0" {
+		t.Errorf("the way down ended at %+v", got)
+	}
+}

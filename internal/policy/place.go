@@ -28,7 +28,7 @@ const (
 
 // look reads a name once: whether it matches, and, unless the policy goes by time, its place.
 func (p Policy) look(tag string) (finding, place) {
-	if isLatest(tag) && (p.kind != kindGlob || p.pattern != "latest" || tag != "latest") {
+	if tag == "" || isLatest(tag) && (p.kind != kindGlob || p.pattern != "latest" || tag != "latest") {
 		return filtered, place{}
 	}
 	switch p.kind {

@@ -113,6 +113,23 @@ func TestMatches(t *testing.T) {
 	}
 }
 
+func TestStrict(t *testing.T) {
+	p := parsed(t, "semver:>=0-0").Strict()
+	for tag := range strings.FieldsSeq("1.2.3 v1.2.3 0.0.0 1.2.3-rc.1 v10.20.30-alpha 2020.11.12") {
+		if !p.Matches(tag) {
+			t.Errorf("strict semver leaves out %s", tag)
+		}
+	}
+	for tag := range strings.FieldsSeq("1 v1 1.2 01.2.3 1.02.3 2020.01.01 20200101 1234567 2020-01-01 vv1.2.3 V1.2.3 1.2.3.4 1.2.3_build 1.2.3-01 latest") {
+		if p.Matches(tag) {
+			t.Errorf("strict semver takes %s", tag)
+		}
+	}
+	if glob := parsed(t, "glob:1.*").Strict(); !glob.Matches("1.2") || glob.strict {
+		t.Error("the strict rules are of no concern to a glob")
+	}
+}
+
 func TestRanked(t *testing.T) {
 	for _, test := range []struct{ policy, tags, want string }{
 		{"semver:*", "bbb-not-semver 1.10 aaa-not-semver v1 1.2.30 3 1.10.0 latest 2.0.0-rc.1", "3 1.10.0 1.10 1.2.30 v1"},
