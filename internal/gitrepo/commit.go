@@ -89,8 +89,13 @@ func (s *Snapshot) commit(ctx context.Context, files map[string][]byte, how Comm
 	if c.pack, err = w.pack(); err != nil {
 		return nil, err
 	}
+	unlock, err := s.store.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if !s.store.has(h) { // the same commit may have been made before
-		if c.name, err = s.store.keep(ctx, c.pack); err != nil {
+		if c.name, err = s.store.receive(bytes.NewReader(c.pack)); err != nil {
 			return nil, err
 		}
 	}

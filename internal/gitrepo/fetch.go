@@ -123,17 +123,31 @@ func (r *Repo) bring(ctx context.Context, session transport.UploadPackSession, r
 	if t.prefix != "" && r.withPrefix(t.prefix) != nil || t.prefix == "" && r.has(t.tip) {
 		return nil
 	}
-	unlock, err := r.lock(ctx)
+	end, err := r.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	err = r.bringLocked(ctx, session, refs, t)
+	end(err)
+	return err
+}
+
+func (r *Repo) bringLocked(ctx context.Context, session transport.UploadPackSession, refs *packp.AdvRefs, t target) error {
 	r.reopen() // another process may have brought it while we waited
 	missing := slices.DeleteFunc(slices.Clone(t.want), r.has)
 	if len(missing) == 0 {
 		return nil
 	}
-	err = r.download(ctx, session, refs, missing)
+	old, all := r.crowded(refs, missing)
+	if len(old) > 0 {
+		whole, err := r.download(ctx, session, refs, all, nil)
+		if err != nil {
+			return err
+		}
+		r.discard(old, whole)
+		return r.note(t)
+	}
+	_, err := r.download(ctx, session, refs, missing, r.haves())
 	if err != nil && t.any != nil && ctx.Err() == nil {
 		// Most servers give a commit by its id only when it is a tip. One connection serves
 		// one request over ssh, so the second try takes another.
@@ -142,8 +156,13 @@ func (r *Repo) bring(ctx context.Context, session transport.UploadPackSession, r
 	if err != nil {
 		return err
 	}
-	if !t.tip.IsZero() {
-		return r.setRef(t.name, t.tip.String())
+	return r.note(t)
+}
+
+// note keeps in mind what was fetched.
+func (r *Repo) note(t target) error {
+	if t.tip.IsZero() {
+		return nil
 	}
-	return nil
+	return r.setRef(t.name, t.tip.String())
 }

@@ -118,6 +118,10 @@ func (s *Store) lock(ctx context.Context) (func(), error) {
 	}
 	for {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil && !lies(f) {
+			_ = f.Close()
+			return nil, errStoreGone
+		}
 		if err == nil {
 			return func() { _ = f.Close() }, nil
 		}
@@ -132,6 +136,46 @@ func (s *Store) lock(ctx context.Context) (func(), error) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// errStoreGone says that the store was removed by the one who held its lock: the fetch that had made
+// it failed.
+var errStoreGone = errors.New("the mirror was removed by another process")
+
+// lies says whether a file is still where it was opened.
+func lies(f *os.File) bool {
+	open, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(f.Name())
+	return err == nil && os.SameFile(open, there)
+}
+
+// begin locks the store for writing and makes it where there is none. What it made is gone again
+// after an end with an error: half a mirror would only puzzle people.
+func (s *Store) begin(ctx context.Context) (end func(error), err error) {
+	for range 10 {
+		_, missing := os.Lstat(s.dir)
+		made := errors.Is(missing, fs.ErrNotExist)
+		if err := createStore(s.dir); err != nil {
+			return nil, err
+		}
+		unlock, err := s.lock(ctx)
+		if errors.Is(err, errStoreGone) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return func(err error) {
+			if packs, _ := s.listPacks(); made && err != nil && len(packs) == 0 {
+				_ = os.RemoveAll(s.dir)
+			}
+			unlock()
+		}, nil
+	}
+	return nil, errStoreGone
 }
 
 // refFolder holds what was fetched last for each ref, so that the next fetch can say what it

@@ -1,7 +1,6 @@
 package gitrepo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,20 +42,22 @@ func (r *Repo) downloadAnew(ctx context.Context, want []plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	return r.download(ctx, session, refs, want)
+	_, err = r.download(ctx, session, refs, want, r.haves())
+	return err
 }
 
-// download brings the given objects with all that they need and the mirror lacks.
-func (r *Repo) download(ctx context.Context, session transport.UploadPackSession, refs *packp.AdvRefs, want []plumbing.Hash) error {
+// download brings the given objects with all that they need and what we have does not hold. It
+// returns the name of the pack's files.
+func (r *Repo) download(ctx context.Context, session transport.UploadPackSession, refs *packp.AdvRefs, want, haves []plumbing.Hash) (string, error) {
 	req := packp.NewUploadPackRequestFromCapabilities(refs.Capabilities)
 	if refs.Capabilities.Supports(capability.NoProgress) {
 		_ = req.Capabilities.Set(capability.NoProgress)
 	}
 	req.Wants = want
-	req.Haves = r.haves()
+	req.Haves = haves
 	resp, err := session.UploadPack(ctx, req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer resp.Close()
 	var pack io.Reader = resp
@@ -66,8 +67,7 @@ func (r *Repo) download(ctx context.Context, session transport.UploadPackSession
 	case req.Capabilities.Supports(capability.Sideband):
 		pack = sideband.NewDemuxer(sideband.Sideband, resp)
 	}
-	_, err = r.receive(&capped{pack, maxPack, "the server's pack"})
-	return err
+	return r.receive(&capped{pack, maxPack, "the server's pack"})
 }
 
 // haves names commits that we have whole, for the server to leave out.
@@ -122,16 +122,6 @@ func (s *Store) receive(pack io.Reader) (name string, err error) {
 	}
 	s.reopen()
 	return name, nil
-}
-
-// keep takes in a pack of our own.
-func (s *Store) keep(ctx context.Context, pack []byte) (name string, err error) {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	return s.receive(bytes.NewReader(pack))
 }
 
 // packs is the folder of the packs.

@@ -1,6 +1,8 @@
 package gitrepo
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -31,8 +33,8 @@ type Repo struct {
 	remote *remote
 }
 
-// Open checks the URL and the credentials and opens the mirror, which it makes when there is
-// none. It does not talk to the server.
+// Open checks the URL and the credentials and opens the mirror. Where there is none the first fetch
+// makes it, once the server has something to put there. Open does not talk to the server.
 func Open(o Options) (*Repo, error) {
 	getenv := o.Getenv
 	if getenv == nil {
@@ -57,13 +59,13 @@ func Open(o Options) (*Repo, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	if err := createStore(dir); err != nil {
-		return nil, err
+	s := &Store{dir: dir}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		if err := createStore(dir); err != nil {
+			return nil, err
+		}
 	}
-	s, err := OpenStore(dir)
-	if err != nil {
-		return nil, err
-	}
+	s.reopen()
 	return &Repo{Store: s, remote: r}, nil
 }
 

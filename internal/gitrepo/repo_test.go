@@ -370,17 +370,40 @@ func TestLockedMirror(t *testing.T) {
 	s := gitserver.Start(t)
 	s.MustCreate("r.git", map[string]string{"a": "1"})
 	r := newClient(t).open(s.HTTP() + "/r.git")
-	unlock, err := r.lock(t.Context())
+	end, err := r.begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := r.lock(ctx); !errors.Is(err, ErrLocked) {
+	if _, err := r.begin(ctx); !errors.Is(err, ErrLocked) {
 		t.Errorf("got %v", err)
 	}
-	unlock()
+	end(nil)
 	fetch(t, r, "")
+	// Who waited for a mirror that its maker removed makes it anew.
+	if err := os.RemoveAll(r.Dir()); err != nil {
+		t.Fatal(err)
+	}
+	if end, err = r.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		end, err := (&Store{dir: r.Dir()}).begin(context.Background())
+		if err == nil {
+			end(nil)
+		}
+		done <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	end(errors.New("failed"))
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(r.Dir(), "objects", "pack")); err != nil {
+		t.Error(err)
+	}
 }
 
 // tree lists what a folder holds, but for locks.

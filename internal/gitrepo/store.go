@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
 // cacheSize bounds the objects that are kept in memory as bases of others.
@@ -53,6 +54,10 @@ func (s *Store) Close() error {
 func (s *Store) reopen() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.reopenLocked()
+}
+
+func (s *Store) reopenLocked() {
 	if s.raw != nil {
 		_ = s.raw.ObjectStorage.Close()
 	}
@@ -73,18 +78,14 @@ func (s *Store) has(h plumbing.Hash) bool {
 func (s *Store) object(kind plumbing.ObjectType, h plumbing.Hash, limit int64) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	size, err := s.raw.EncodedObjectSize(h)
-	if err != nil {
-		return nil, s.readError(kind, h, err)
+	text, err := s.read(kind, h, limit)
+	if errors.Is(err, dotgit.ErrPackfileNotFound) {
+		s.reopenLocked() // another process has put the packs together to one
+		text, err = s.read(kind, h, limit)
 	}
-	if size > limit {
-		return nil, fmt.Errorf("reading %s %s: %w: %d bytes, the limit is %d", kind, h, ErrTooLarge, size, limit)
+	if errors.Is(err, ErrTooLarge) {
+		return nil, fmt.Errorf("reading %s %s: %w", kind, h, err)
 	}
-	o, err := s.raw.EncodedObject(kind, h)
-	if err != nil {
-		return nil, s.readError(kind, h, err)
-	}
-	text, err := readAll(o, size)
 	if err != nil {
 		return nil, s.readError(kind, h, err)
 	}
@@ -93,6 +94,21 @@ func (s *Store) object(kind plumbing.ObjectType, h plumbing.Hash, limit int64) (
 			"the mirror is damaged: remove that folder, it is fetched anew")
 	}
 	return text, nil
+}
+
+func (s *Store) read(kind plumbing.ObjectType, h plumbing.Hash, limit int64) ([]byte, error) {
+	size, err := s.raw.EncodedObjectSize(h)
+	if err != nil {
+		return nil, err
+	}
+	if size > limit {
+		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, size, limit)
+	}
+	o, err := s.raw.EncodedObject(kind, h)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(o, size)
 }
 
 func readAll(o plumbing.EncodedObject, size int64) ([]byte, error) {
