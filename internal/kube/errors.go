@@ -1,14 +1,12 @@
 package kube
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"slices"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,9 +23,10 @@ func (e *Error) Error() string { return e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// RefusedError says that a run was refused for safety, before it changed anything.
+// RefusedError says that a run was refused for safety, before it changed anything; or, where its code
+// begins with "prune-", that its deletions were.
 type RefusedError struct {
-	Code    string // "stale" or "fewer"
+	Code    string // "stale", "fewer", "prune-limit" or "prune-unconfirmed"
 	Message string
 	Hint    string
 }
@@ -102,49 +101,4 @@ func explained(err error, doing string) error {
 func noNamespace(err error, doing string) error {
 	return &Error{Code: "no-namespace", Hint: "make the namespace, or name another by --inventory-namespace",
 		Err: fmt.Errorf("%s: %w", doing, err)}
-}
-
-// applyError explains why one object could not be applied.
-func applyError(err error, kind GroupKind) error {
-	if conflicts := conflictsIn(err); conflicts != nil {
-		return &Error{Code: "conflict", Err: fmt.Errorf("apply failed: conflict over %s", describeConflicts(conflicts)),
-			Hint: conflictHint(conflicts)}
-	}
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return explained(err, "apply failed")
-	}
-	reason := status.Status()
-	hint := ""
-	if kind == secretKind && reason.Reason != metav1.StatusReasonForbidden && reason.Reason != metav1.StatusReasonNotFound {
-		// The API server quotes the values that it refuses.
-		err, hint = errors.New(withoutValues(reason)), "kubectl apply --dry-run=server shows them"
-	}
-	switch {
-	case reason.Reason == metav1.StatusReasonInvalid && strings.Contains(reason.Message, "immutable"):
-		return &Error{Code: "immutable", Err: fmt.Errorf("apply failed: %w", err),
-			Hint: "the field cannot be changed in place: delete the object, and the next run makes it anew"}
-	case reason.Reason == metav1.StatusReasonInvalid, reason.Reason == metav1.StatusReasonBadRequest, strings.Contains(reason.Message, "field not declared in schema"):
-		return &Error{Code: "invalid", Err: fmt.Errorf("apply failed: %w", err), Hint: hint}
-	case reason.Reason == metav1.StatusReasonNotFound && reason.Details != nil && reason.Details.Kind == "namespaces":
-		return &Error{Code: "no-namespace", Err: fmt.Errorf("apply failed: %w", err), Hint: "add the Namespace to the manifests, or make it"}
-	case reason.Code == 413:
-		return &Error{Code: "too-large", Err: fmt.Errorf("apply failed: %w", err), Hint: "the API server takes objects of up to about 1.5 MB"}
-	case hint != "":
-		return &Error{Code: "failed", Err: fmt.Errorf("apply failed: %w", err), Hint: hint}
-	}
-	return explained(err, "apply failed")
-}
-
-// withoutValues says what was wrong with a Secret by field and reason only.
-func withoutValues(status metav1.Status) string {
-	text := "the API server refused it (" + cmp.Or(string(status.Reason), fmt.Sprint(status.Code)) + ")"
-	if status.Details != nil {
-		for _, cause := range status.Details.Causes {
-			if cause.Field != "" {
-				text += ", field " + cause.Field
-			}
-		}
-	}
-	return text + "; its words are withheld, for they may quote the Secret"
 }
