@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/cmd/crane/cmd"
 	gojq "github.com/itchyny/gojq/cli"
@@ -22,7 +23,16 @@ var tools = map[string]func(){
 	},
 }
 
-func init() { commands["recipe"] = runRecipe }
+func init() {
+	commands["recipe"] = runRecipe
+	commands["young"] = pushYoung
+}
+
+// young REPOSITORY TAG: an image that was made just now.
+func pushYoung(ts *testscript.TestScript, _ bool, args []string) {
+	_, err := siteOf(ts).Registry.Push(args[0], args[1], time.Now())
+	ts.Check(err)
+}
 
 // readRecipes reads the blocks of README.md that a shell can run, by their titles: the comment in
 // their first line.
