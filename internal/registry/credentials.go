@@ -81,7 +81,7 @@ func ParsePullSecret(data []byte) (Credentials, error) {
 		Auths map[string]json.RawMessage `json:"auths"`
 	}
 	if err := json.Unmarshal(data, &config); err != nil {
-		return Credentials{}, fmt.Errorf("decoding JSON: %w", err)
+		return Credentials{}, errors.New("it holds no docker configuration")
 	}
 	c := Credentials{entries: map[string]dockerAuth{}}
 	for key, raw := range config.Auths {

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -35,7 +36,11 @@ func (s *session) credential(ctx context.Context) (*authn.AuthConfig, error) {
 	o, ring := &s.host.client.options, &s.host.client.keys
 	if s.login.known {
 		ring.secrets.add(s.login.entry.secrets()...)
-		return s.login.entry.config()
+		config, err := s.login.entry.config()
+		if err != nil {
+			return nil, fmt.Errorf("the entry in the workload's pull secrets: %w", err)
+		}
+		return config, nil
 	}
 	config, done, err := ring.configured(ctx, o.Credentials, s.host.name, s.path, o.RequestTimeout)
 	if !done && err == nil {
