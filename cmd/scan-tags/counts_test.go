@@ -128,7 +128,7 @@ func TestCountOfSemver(t *testing.T) {
 	if counts["tags"] != 50 || counts["v2"] != 1 || counts["manifests"]+counts["blobs"] != 0 {
 		t.Errorf("requests %v", counts)
 	}
-	if s.conns > atOnce+1 { // one more tried TLS
+	if s.conns > imagesAtOnce+1 { // one more tried TLS
 		t.Errorf("%d connections", s.conns)
 	}
 }
@@ -147,7 +147,7 @@ func TestCountOfCreationTimes(t *testing.T) {
 	if counts["manifests"] != 200 || counts["blobs"] != 200 || counts["tags"]+counts["v2"] != 2 {
 		t.Errorf("cold: requests %v", counts)
 	}
-	if s.conns > atOnce+1 {
+	if s.conns > imagesAtOnce+1 {
 		t.Errorf("%d connections", s.conns)
 	}
 	counts = s.run(t, in, &warm, "--cache", cache)

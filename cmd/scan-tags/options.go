@@ -31,7 +31,7 @@ type options struct {
 func readOptions(s *stage.IO, c *cli.Context) (options, error) {
 	o := options{all: c.Bool("all"), minAge: c.Duration("min-age"), now: s.Now()}
 	o.registry = registry.Options{
-		RPS: c.Float64("rps"), Burst: c.Int("burst"), Parallel: atOnce, RequestTimeout: c.Duration("request-timeout"),
+		RPS: c.Float64("rps"), Burst: c.Int("burst"), Parallel: imagesAtOnce, RequestTimeout: c.Duration("request-timeout"),
 		Insecure: c.StringSlice("insecure-host"), TokenHosts: c.StringSlice("token-host"), At: o.now,
 	}
 	r := &o.registry

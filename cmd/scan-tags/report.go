@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/registry"
@@ -16,8 +17,12 @@ func report(ctx context.Context, s *stage.IO, images []*image, scan *scan) error
 	said := map[string]bool{}
 	for n, i := range images {
 		images[n] = nil
-		if i.fault != nil {
-			s.Fail(*i.fault)
+		if f := i.fault; f != nil {
+			about := fmt.Sprint(f.Source, f.File, f.Line, f.ID, f.Message)
+			if !said[about] {
+				s.Fail(*f)
+			}
+			said[about] = true // an annotation may be about several containers
 		}
 		if i.bare {
 			continue
@@ -151,7 +156,7 @@ func hint(e *registry.Error) string {
 	case registry.ServerFault, registry.Malformed, registry.Unexpected, registry.Unsupported:
 		return "the images keep their tags; the next run asks again, and if this stays it is for the operator of " + e.Host
 	case registry.Credential:
-		return "an entry for " + e.Host + " in the file of --docker-config goes before programs and clouds"
+		return "mend it there; an entry for " + e.Host + " in the file of --docker-config goes before programs and clouds, a pull secret before that"
 	case registry.Refused:
 		return "this is never allowed: a request or a credential could go where it does not belong"
 	}

@@ -8,11 +8,12 @@ import (
 	"github.com/sluice-gitops/sluice/internal/registry"
 )
 
-// How many repositories, and how many images of one host, are read at the same time; and how many
+// How many repositories are read at the same time, and how many images of one host; and how many
 // repositories may be ahead of the one whose images are being written.
 const (
-	atOnce = 16
-	ahead  = 2 * atOnce
+	atOnce       = 16
+	imagesAtOnce = 24
+	ahead        = 2 * atOnce
 )
 
 // scan is the work on all repositories, in the order in which the images need them.

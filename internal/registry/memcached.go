@@ -1,10 +1,13 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,10 +18,11 @@ import (
 // age of images; the protocol has neither users nor encryption.
 type Memcached struct{ client *memcache.Client }
 
-// The limits of a server's answers.
+// How long an answer may take, and how a text is cut up: a server as it comes takes a mebibyte at once.
 const (
 	memcachedTimeout = time.Second
-	maxMemcached     = 1<<20 - 1024 // bytes: what a server takes as it comes
+	partSize         = 1<<20 - 1024 // bytes
+	maxParts         = 64
 )
 
 // OpenMemcached is the server at an address, host:port. It is asked when it is needed.
@@ -36,27 +40,54 @@ func OpenMemcached(address string) (*Memcached, error) {
 	return &Memcached{client}, nil
 }
 
-// Load implements [Cache].
+// Load implements [Cache]. Parts of different texts, from writers at the same time, may be put
+// together: a checksum tells.
 func (m *Memcached) Load(_ context.Context, key string) ([]byte, error) {
-	item, err := m.client.Get(memcachedKey(key))
+	first, err := m.client.Get(partKey(key, 0))
 	if errors.Is(err, memcache.ErrCacheMiss) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading from memcached: %w", err)
 	}
-	return item.Value, nil
+	count, text, _ := bytes.Cut(first.Value, []byte("\n"))
+	parts, err := strconv.Atoi(string(count))
+	if err != nil || parts < 1 || parts > maxParts {
+		return nil, nil // not ours
+	}
+	for n := 1; n < parts; n++ {
+		part, err := m.client.Get(partKey(key, n))
+		if errors.Is(err, memcache.ErrCacheMiss) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading from memcached: %w", err)
+		}
+		text = append(text, part.Value...)
+	}
+	return text, nil
 }
 
-// Save implements [Cache]. The server forgets a text that it was not asked for or given for long.
+// Save implements [Cache]. The server forgets what it has no room for.
 func (m *Memcached) Save(_ context.Context, key string, text []byte) error {
-	if len(text) > maxMemcached {
-		return fmt.Errorf("writing to memcached: an entry of %d bytes is more than it takes", len(text))
+	parts := slices.Collect(slices.Chunk(text, partSize))
+	if len(parts) > maxParts {
+		return fmt.Errorf("writing to memcached: an entry of %d bytes is too large", len(text))
 	}
-	if err := m.client.Set(&memcache.Item{Key: memcachedKey(key), Value: text}); err != nil {
-		return fmt.Errorf("writing to memcached: %w", err)
+	if len(parts) == 0 {
+		parts = [][]byte{nil}
+	}
+	// The first, which says how many there are, is the last to be written.
+	for n := len(parts) - 1; n >= 0; n-- {
+		part := parts[n]
+		if n == 0 {
+			part = append([]byte(strconv.Itoa(len(parts))+"\n"), part...)
+		}
+		if err := m.client.Set(&memcache.Item{Key: partKey(key, n), Value: part}); err != nil {
+			return fmt.Errorf("writing to memcached: %w", err)
+		}
 	}
 	return nil
 }
 
-func memcachedKey(key string) string { return "sluice-registry-" + key }
+func partKey(key string, n int) string { return fmt.Sprintf("sluice-registry-%s-%d", key, n) }

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -20,15 +21,21 @@ func TestMemcached(t *testing.T) {
 	if text, err := m.Load(t.Context(), "k"); text != nil || err != nil {
 		t.Errorf("%q, %v", text, err)
 	}
-	want := "a\r\nEND\r\n\x00" + strings.Repeat("x", 100_000)
-	if err := m.Save(t.Context(), "k", []byte(want)); err != nil {
-		t.Fatal(err)
+	for i, size := range []int{0, 1, 100_000, partSize, partSize + 1, 3 * partSize} {
+		want := bytes.Repeat([]byte("\r\nEND\r\n\x00"), size/8+1)[:size]
+		if err := m.Save(t.Context(), "k", want); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := m.Load(t.Context(), "k"); !bytes.Equal(text, want) || err != nil {
+			t.Errorf("%d: %d bytes, want %d, %v", i, len(text), size, err)
+		}
 	}
-	if text, err := m.Load(t.Context(), "k"); string(text) != want || err != nil {
-		t.Errorf("%d bytes, %v", len(text), err)
-	}
-	if err := m.Save(t.Context(), "k", make([]byte, 1<<20)); err == nil || !strings.Contains(err.Error(), "more than it takes") {
+	if err := m.Save(t.Context(), "k", make([]byte, maxParts*partSize+1)); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Error(err)
+	}
+	server.Change(func(text []byte) []byte { return bytes.TrimPrefix(text, []byte("3\n")) })
+	if text, err := m.Load(t.Context(), "k"); text != nil || err != nil {
+		t.Errorf("of somebody else: %d bytes, %v", len(text), err)
 	}
 	server.Close()
 	if _, err := m.Load(t.Context(), "k"); err == nil || !strings.Contains(err.Error(), "reading from memcached") {

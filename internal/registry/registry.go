@@ -19,7 +19,7 @@ type Options struct {
 	// once. Both are above zero.
 	RPS   float64
 	Burst int
-	// Parallel is how many images of one host are read at the same time; at least 1.
+	// Parallel is how many tag lists and images of one host are read at the same time; at least 1.
 	Parallel int
 	// RequestTimeout limits one request, its answer's body included; zero for no limit.
 	RequestTimeout time.Duration
