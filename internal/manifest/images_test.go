@@ -9,8 +9,6 @@ import (
 	"time"
 )
 
-const sha = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
 func object(t testing.TB, text string) map[string]any {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
