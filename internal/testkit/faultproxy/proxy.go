@@ -240,6 +240,7 @@ func (c *cutter) WriteHeader(status int) {
 }
 
 func (c *cutter) Write(b []byte) (int, error) {
+	c.wrote = true
 	if c.done || int64(len(b)) >= c.left {
 		if !c.done && c.left > 0 {
 			_, _ = c.ResponseWriter.Write(b[:c.left])
