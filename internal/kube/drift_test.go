@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -175,7 +176,9 @@ func TestDrift(t *testing.T) {
 			w.patch("helm", w.path("configmaps", "object"), applyPatch, "{apiVersion: v1, kind: ConfigMap, data: {key: value}}")
 		}, "unchanged"},
 		{"forced in our name", settings, func(w *town) {
-			w.patch(Manager, w.path("configmaps", "object"), applyPatch, "{apiVersion: v1, kind: ConfigMap, metadata: {labels: {team: web}}, data: {key: other, other: value}}")
+			time.Sleep(1100 * time.Millisecond) // the API server notes who changed what to the second
+			w.patch(Manager, w.path("configmaps", "object"), applyPatch, strings.NewReplacer("metadata:",
+				"metadata: {annotations: {sluice.dev/inventory: "+w.namespace+"/default}, labels: {team: web, sluice.dev/inventory: "+w.namespace+".default}}", " {name: object, labels: {team: web}}", "", "key: value", "key: other").Replace(settings))
 		}, "configured: "},
 		{"managedFields cleared", settings, func(w *town) {
 			w.patch("kubectl-edit", w.path("configmaps", "object"), mergePatch, "{metadata: {managedFields: [{}]}}")

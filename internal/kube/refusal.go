@@ -26,7 +26,7 @@ func refusedError(err error, kind GroupKind, doing string) error {
 	if !errors.As(err, &status) || errors.As(err, &known) {
 		return explained(err, doing)
 	}
-	code, hint := refusal(status.Status())
+	code, hint := refusalOf(status.Status())
 	if kind == secretKind && mayQuote(status.Status()) {
 		err = errors.New(withoutValues(status.Status()))
 		hint = cmp.Or(hint, "kubectl apply --dry-run=server shows them")
@@ -53,8 +53,8 @@ var refusals = []struct{ words, code, hint string }{
 	{"etcdserver: request is too large", "too-large", "the API server takes objects of up to about 1.5 MB"},
 }
 
-// refusal gives the code and the hint of a refusal; none where it says nothing that we know.
-func refusal(status metav1.Status) (code, hint string) {
+// refusalOf gives the code and the hint of a refusal; none where it says nothing that we know.
+func refusalOf(status metav1.Status) (code, hint string) {
 	switch {
 	case status.Code == 413:
 		return "too-large", "the API server takes objects of up to about 1.5 MB"
