@@ -109,6 +109,9 @@ func useSecrets(ctx context.Context, s *stage.IO, reader *pullsecret.Reader, ima
 		})
 	}
 	wg.Wait()
+	if ctx.Err() != nil {
+		return // what failed then, failed for this
+	}
 	for _, i := range images {
 		if i.scanned {
 			i.login = all.of(i.pod).logins.For(i.ref)

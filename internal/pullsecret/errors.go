@@ -53,6 +53,9 @@ func (u *unreachable) Error() string { return "reaching the cluster: " + u.cause
 func bare(err error) error {
 	var outer *url.Error
 	for errors.As(err, &outer) {
+		if outer.Timeout() {
+			return errors.New("no answer in time")
+		}
 		err = outer.Err
 	}
 	return err

@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"sync"
 	"time"
 
@@ -74,6 +75,8 @@ func Open(t Target, agent string) (*Reader, error) {
 	if r.client, err = rest.HTTPClientFor(config); err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
+	// The token would go along.
+	r.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if r.base, _, err = rest.DefaultServerUrlFor(config); err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
@@ -130,41 +133,44 @@ func (r *Reader) secret(ctx context.Context, namespace, name string) (Config, er
 	if err != nil {
 		return config, err
 	}
+	config.JSON, err = parse(body)
+	return config, err
+}
+
+// parse brings both types of pull secrets to the form of a config.json.
+func parse(body []byte) ([]byte, error) {
 	var secret struct {
 		Type string            `json:"type"`
 		Data map[string][]byte `json:"data"`
 	}
 	if err := json.Unmarshal(body, &secret); err != nil {
-		return config, errors.New("the answer is no secret")
+		return nil, errors.New("the answer is no secret")
 	}
-	config.JSON, err = dockerConfig(secret.Type, secret.Data)
-	return config, err
-}
-
-// dockerConfig brings both types of pull secrets to the form of a config.json.
-func dockerConfig(kind string, data map[string][]byte) ([]byte, error) {
-	switch kind {
+	switch secret.Type {
 	case "kubernetes.io/dockerconfigjson":
-		return data[".dockerconfigjson"], nil
+		return secret.Data[".dockerconfigjson"], nil
 	case "kubernetes.io/dockercfg":
-		text := data[".dockercfg"]
+		text := secret.Data[".dockercfg"]
 		if !json.Valid(text) {
 			return nil, errors.New("its .dockercfg is no JSON")
 		}
 		return append(append([]byte(`{"auths":`), text...), '}'), nil
 	}
-	return nil, fmt.Errorf("its type is %q, and not kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg", kind)
+	return nil, fmt.Errorf("its type is %q, and not kubernetes.io/dockerconfigjson or kubernetes.io/dockercfg", secret.Type)
 }
 
 // maxObject is the most that an object can be, in bytes.
 const maxObject = 4 << 20
 
+// plainName is what can be a name: a path of the API is made of it.
+var plainName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+
 // get reads one object, the first time.
 func (r *Reader) get(ctx context.Context, namespace, resource, name string) ([]byte, error) {
-	if name == "" || name == "." || name == ".." {
+	if !plainName.MatchString(namespace) || !plainName.MatchString(name) {
 		return nil, errors.New("this is no name")
 	}
-	at := r.base.JoinPath("api", "v1", "namespaces", url.PathEscape(namespace), resource, url.PathEscape(name))
+	at := r.base.JoinPath("api", "v1", "namespaces", namespace, resource, name)
 	body, _ := r.objects.LoadOrStore(at.Path, sync.OnceValues(func() ([]byte, error) { return r.fetch(ctx, at) }))
 	return body.(func() ([]byte, error))()
 }
