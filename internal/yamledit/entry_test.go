@@ -117,6 +117,12 @@ var entries = []struct {
 		want:    "a: {annotations: {c: d} , b: 1}\nb: {annotations: {c: d}}\nc: {annotations: {c: d}}\n",
 	},
 	{
+		name:    "flow style, behind nothing",
+		file:    "a: {b: }\nc: {d: , e: f}\ng: {\n  h:\n}\n",
+		entries: []Entry{set("x", "1", "a"), del("e", "c"), set("x", "1", "g")},
+		want:    "a: {b: , x: \"1\" }\nc: {d: }\ng: {\n  h: ,\n  x: \"1\"\n}\n",
+	},
+	{
 		name:    "dense JSON",
 		file:    `{"a":{"annotations":{}},"b":{"annotations":null},"c":{"x":"y"},"d":{"x":"y","z":"1"}}`,
 		entries: []Entry{set("c", "d", "a", "annotations"), set("c", "d", "b", "annotations"), set("c", "d", "c", "annotations"), del("x", "d")},

@@ -33,6 +33,14 @@ func (t *tree) reflow(m *node, r *reshape) ([]cut, string) {
 	return append(cuts, more...), reason
 }
 
+// gap keeps what comes behind an offset apart from a colon, see [tree.colon].
+func (t *tree) gap(at int) string {
+	if t.file[at-1] == ':' {
+		return " "
+	}
+	return ""
+}
+
 func (t *tree) pairs(m *node) ([]pair, bool) {
 	var pairs []pair
 	for i := 0; i < len(m.Content); i += 2 {
@@ -55,7 +63,7 @@ func (t *tree) append(m *node, pairs []pair, adds []*grown) []cut {
 	after, free := t.after(behind)
 	if !free || !t.alone(last.from) {
 		in := t.flowRow(m, adds)
-		return []cut{{from: last.to, to: last.to, text: ", " + in.text, news: []landing{{news: in.news}}}}
+		return []cut{{from: last.to, to: last.to, text: t.gap(last.to) + ", " + in.text, news: []landing{{news: in.news}}}}
 	}
 	indent := string(t.file[t.lines[t.lineAt(last.from)-1]:last.from])
 	var rows []row
@@ -69,7 +77,7 @@ func (t *tree) append(m *node, pairs []pair, adds []*grown) []cut {
 	}
 	cuts := []cut{t.insert(after, rows, false)}
 	if !comma {
-		cuts = append(cuts, cut{from: last.to, to: last.to, text: ","})
+		cuts = append(cuts, cut{from: last.to, to: last.to, text: t.gap(last.to) + ","})
 	}
 	return cuts
 }
@@ -101,7 +109,7 @@ func (t *tree) remove(pairs []pair, gone []bool) ([]cut, string) {
 		return cuts, ""
 	}
 	if from := pairs[last].to; !spread(t.file[from:end]) {
-		return append(cuts, cut{from: from, to: end}), ""
+		return append(cuts, cut{from: from, to: end, text: t.gap(from)}), ""
 	}
 	for _, p := range tail {
 		lines, own := t.ownLines(p)

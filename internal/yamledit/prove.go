@@ -77,6 +77,9 @@ func (p *proof) compare(before, after *node) error {
 		value, tag, style = wanted, "!!str", after.Style
 	}
 	kind, line := before.Kind, p.moved.line(before.Line)
+	if empty(before) && !cut {
+		line = after.Line // in flow style that is the line of whatever comes next
+	}
 	if r != nil {
 		// A null becomes a mapping, and a mapping may start with another entry.
 		kind, value, tag, line = yqlib.MappingNode, "", "!!map", after.Line
