@@ -21,16 +21,58 @@
 // # Which are scanned
 //
 // Those of workloads with the annotation fluxcd.io/automated: "true" and without fluxcd.io/locked or
-// fluxcd.io/ignore: "true", unless the image names a digest. The tag policy of a container is in
-// fluxcd.io/tag.CONTAINER or filter.fluxcd.io/CONTAINER. flux.weave.works/ is read too; where prefixes
-// disagree, fluxcd.io/ wins. All other images get a record without tags.
+// fluxcd.io/ignore: "true". The tag policy of a container is in fluxcd.io/tag.CONTAINER or
+// filter.fluxcd.io/CONTAINER. flux.weave.works/ is read too; where prefixes disagree, fluxcd.io/ wins.
+// An image that names a digest and no tag follows nothing. All other images get a record without tags.
+//
+// --all scans the images of all workloads but ignored ones, for people who want to see what there is.
+// --include and --exclude are patterns of canonical names, such as index.docker.io/library/*; a * stands
+// for any text, slashes too. --exclude wins. The record of an image that they leave out says so, and so
+// does its pick. Nothing is left out by itself: who asks for updates of an image means it.
 //
 // # What is asked of a registry
 //
-// Each repository is asked once for its tags, all pages of them. Creation times are read only for
-// policies that go by them, and only of the tags that match. A list of which anything is missing is
+// Each repository is asked once for its tags, all pages of them. A list of which anything is missing is
 // not whole, and pick-tag chooses nothing from it: a page that failed, or a list without the current
 // tag when the registry has it all the same. That is an error record, and the others go on.
+//
+// Creation times are read only for policies that go by them (glob, regexp), and only of the tags that
+// match; with a minimum age also for the other policies, from the best tag down until one is old enough
+// or the tag in use is reached. They come from an image's configuration; in repositories that match
+// --use-labels from its label org.opencontainers.image.created, or else org.label-schema.build-date.
+// Of an image for several platforms the one for --platform counts.
+//
+// For an image that names a tag and a digest the digests of the tag in use and of those that could be
+// chosen are asked at every run.
+//
+// A tag whose image has no creation time for good (not found, no image, an unknown or an old type of
+// manifest, no image for the platform) is left out of the choice with a reason in its "fault". One that
+// could not be read for now ("passing") leaves its images undecided, if it could be the best.
+//
+// # Minimum age
+//
+// --min-age DURATION goes into every image record, and keeps pick-tag from a younger tag. The annotations
+// sluice.dev/min-age and sluice.dev/min-age.CONTAINER override it.
+//
+// # Rates
+//
+// --rps and --burst limit the requests to each host. A 429 halves both for that host; after 50 other
+// answers in a row they grow by half again, up to what was asked for. Retry-After is honoured up to 30
+// seconds; a registry that wants to be left alone for longer is.
+//
+// # The cache
+//
+// What an image says of itself never changes, so it is kept under its digest: in --cache DIR, by default
+// sluice/registry in the user's cache folder, or in --cache memcached://HOST:PORT. A tag is believed to
+// name the same digest for an hour at first; then it is asked for with one small request. Each time it
+// has not moved that time doubles, each time it has it halves, between 5 minutes and 7 days (24 hours for
+// an image without a creation time). So a scan of a repository in which nothing is new costs the pages
+// of its tags, and one request for each host. Lists of tags and the digests that go into manifests are
+// never taken from the cache.
+//
+// A folder belongs to one user (mode 0700), and many processes may use it at once. An entry that is
+// damaged, or about another repository, is asked for anew. Whoever can write to a memcached can make
+// images look older or newer than they are, but cannot add one. --cache off does without.
 //
 // # Credentials
 //

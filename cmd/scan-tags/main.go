@@ -18,8 +18,8 @@ What is there to choose from:
    git-fetch https://git.example/team/config.git | scan-tags --output table
 
 A repository is asked once. Creation times are read only for policies that go by them (glob, regexp),
-and only of the tags that match. A registry that fails makes its images not whole, which pick-tag
-leaves as they are; the others go on.`
+only of the tags that match, and not again of images that the cache knows. A registry that fails makes
+its images not whole, which pick-tag leaves as they are; the others go on.`
 
 var app = &stage.App{
 	Name:   "scan-tags",
