@@ -28,7 +28,8 @@
 // --all scans the images of all workloads but ignored ones, for people who want to see what there is.
 // --include and --exclude are patterns of canonical names, such as index.docker.io/library/*; a * stands
 // for any text, slashes too. --exclude wins. The record of an image that they leave out says so, and so
-// does its pick. Nothing is left out by itself: who asks for updates of an image means it.
+// does its pick. Nothing else is left out but the accounts of Amazon's own (see Clouds): who asks for
+// updates of an image means it.
 //
 // # What is asked of a registry
 //
@@ -76,7 +77,69 @@
 //
 // # Credentials
 //
-// --docker-config names a docker config.json; without it registries are asked anonymously. Programs
-// that keep credentials are not run. A credential goes to its registry, to the token service in the
-// registry's own domain, and to those named by --token-host.
+// For each image the first of these that has a login for its repository counts:
+//
+//  1. with --pull-secrets, the workload's pull secrets (below);
+//  2. the docker config.json of --docker-config, or without that flag the one in $DOCKER_CONFIG or
+//     ~/.docker, as for all tools that speak to registries. An entry for host/path goes before one for
+//     the host, a program for a registry (credHelpers) before an entry, an entry before the program
+//     for all (credsStore);
+//  3. Amazon's or Google's cloud, for their own registries (below).
+//
+// Where none has any, registries are asked anonymously. DOCKER_CONFIG=/nowhere leaves the usual file
+// out. Without --docker-config a file that cannot be read is a warning; the one that the flag names
+// must be good. A program docker-credential-NAME is run when a configuration file names it, once for
+// each registry, within --request-timeout; nothing that it writes is shown, and when it fails its
+// registries are not asked as anybody else.
+//
+// A credential goes to its registry, to the token service in the registry's own domain, and to those
+// named by --token-host; along no redirect, and into no message.
+//
+// # Pull secrets
+//
+// --pull-secrets reads from the cluster what a workload pulls its images with: the imagePullSecrets of
+// its service account ("default" where it names none), and over them its own; later ones override
+// earlier ones. Of a HelmRelease, whose pods are not to be seen, those of the default service account
+// in the namespace that it installs into. The types are kubernetes.io/dockerconfigjson and
+// kubernetes.io/dockercfg; hosts may be globs, such as *.example.com. A bad entry is an error for its
+// registry only, and programs that a Secret names are never run. One repository that is pulled with two
+// logins is scanned once as each.
+//
+// Each object is read once in a run, by its name. The right that this takes, in every namespace with
+// such workloads:
+//
+//	rules:
+//	- {apiGroups: [""], resources: [serviceaccounts, secrets], verbs: [get]}
+//
+// Where it is missing there is one warning for the namespace, and the scan goes on without; so it does
+// after an error when the cluster cannot be reached. The cluster is the one that kubectl would take:
+// --kubeconfig, KUBECONFIG, ~/.kube/config, or in a pod the one around it; --context names another. A
+// workload without a namespace is taken to be in that of the context.
+//
+// # Clouds
+//
+// Amazon: for ACCOUNT.dkr.ecr.REGION.amazonaws.com[.cn], one login a region and run is asked for with
+// the identity that Amazon's SDK finds: in the environment, in ~/.aws, of the pod, of the machine.
+// --ecr-region, --ecr-include-id and --ecr-exclude-id say which regions and accounts are scanned; by
+// default all regions, and all accounts but 602401143452 and 918309763551, which hold the components
+// of Amazon's own clusters. Images of others are left out whatever credentials there are, and their
+// records say so.
+//
+// Google: for gcr.io, *.gcr.io and *-docker.pkg.dev, one login a run is asked for with the identity that
+// Google's library finds: GOOGLE_APPLICATION_CREDENTIALS, what gcloud auth application-default login
+// left, of the pod, of the machine. Without one images are asked for anonymously. gcloud is not run.
+//
+// Azure: there is no small library for *.azurecr.io. Name docker-credential-acr-env in credHelpers, or
+// take a pull secret.
+//
+// No cloud is asked on behalf of any other host, nor where there is an entry, even an empty one, for
+// the host. These logins were tried against stand-ins for the clouds' services, and never against a
+// live cloud.
+//
+// # Certificates and proxies
+//
+// --ca-file trusts further authorities, besides those of the system. --client-cert and --client-key
+// are shown to hosts that ask for a client's certificate. --insecure-host takes any certificate of that
+// host, or plain http. Proxies are taken from HTTPS_PROXY, HTTP_PROXY and NO_PROXY. No registry and no
+// token service on a link-local address is asked; the clouds' libraries find the machine's identity there.
 package main
