@@ -33,8 +33,9 @@ type Client struct {
 	requests atomic.Int64
 	answered atomic.Bool // it has given a good answer: it is an API server, and was there
 
-	// Retried, where set before the first request, is told of every request that is sent again.
-	Retried func(text string)
+	// Note, where set before the first request, is told what is of interest to who looks closely: that a
+	// request is sent again, that no events can be written.
+	Note func(text string)
 }
 
 // NewClient makes a client. The API server's warnings (deprecated versions and the like) go to

@@ -40,8 +40,8 @@ func (c *Client) do(ctx context.Context, r request, answer any) (code int, err e
 		if ctx.Err() != nil || time.Since(began)+wait > limit {
 			return code, err
 		}
-		if c.Retried != nil {
-			c.Retried(fmt.Sprintf("%s %s is sent again: %s", r.method, r.path, inBrief(err)))
+		if c.Note != nil {
+			c.Note(fmt.Sprintf("%s %s is sent again: %s", r.method, r.path, inBrief(err)))
 		}
 		select {
 		case <-ctx.Done():

@@ -105,7 +105,7 @@ func TestWhatIsSentAgain(t *testing.T) {
 			server := &failing{times: 1, fail: one.fail}
 			client := clientOf(t, server)
 			said := 0
-			client.Retried = func(text string) {
+			client.Note = func(text string) {
 				if said++; !strings.HasPrefix(text, one.method+" "+one.path+" is sent again: ") || strings.Contains(text, "modified") {
 					t.Error(text)
 				}
