@@ -39,7 +39,7 @@ var table = []struct {
 	{"cmd/scan-tags", []string{"internal/jsonl", "internal/stage", "internal/imageref", "internal/manifest", "internal/policy", "internal/registry", "internal/pullsecret", "github.com/urfave/cli/v2", "golang.org/x/sync"}, []string{module + "internal/kube", "k8s.io/client-go/kubernetes", "k8s.io/client-go/dynamic", "k8s.io/client-go/discovery", "helm.sh", "github.com/go-git"}},
 	{"cmd/pick-tag", []string{"internal/jsonl", "internal/stage", "internal/imageref", "internal/policy", "github.com/urfave/cli/v2"}, []string{"k8s.io", "helm.sh", "github.com/go-git", "github.com/google/go-containerregistry"}},
 	{"cmd/bump-yaml", []string{"internal/jsonl", "internal/stage", "internal/gitrepo", "internal/source", "internal/imageref", "internal/manifest", "internal/policy", "internal/yamledit", "github.com/urfave/cli/v2", "github.com/pmezard/go-difflib/difflib", "golang.org/x/sync"}, []string{"k8s.io/client-go", "helm.sh"}},
-	{"cmd/kapply", []string{"internal/jsonl", "internal/stage", "internal/kube", "internal/reconcile", "github.com/urfave/cli/v2", "k8s.io/apimachinery"}, []string{"helm.sh", "k8s.io/client-go/kubernetes"}},
+	{"cmd/kapply", []string{"internal/jsonl", "internal/stage", "internal/kube", "internal/reconcile", "github.com/urfave/cli/v2", "github.com/pmezard/go-difflib/difflib", "k8s.io/apimachinery"}, []string{"helm.sh", "k8s.io/client-go/kubernetes"}},
 	{"cmd/helm-reconcile", []string{"internal/jsonl", "internal/stage", "internal/kube", "internal/reconcile", "internal/helmrel", "internal/gitrepo", "internal/manifest", "github.com/urfave/cli/v2", "k8s.io/apimachinery"}, []string{module + "internal/registry", module + "internal/yamledit"}},
 }
 

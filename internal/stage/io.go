@@ -165,6 +165,10 @@ func (s *IO) Debugf(format string, args ...any) {
 	}
 }
 
+// Diff shows a person a unified diff on stderr, as it is: without the name of the program on each line.
+// On a terminal it is coloured, unless NO_COLOR is set.
+func (s *IO) Diff(text string) { s.voice.diff(text, s.env.Getenv("NO_COLOR") == "") }
+
 // Progress shows on a terminal how far long work is.
 func (s *IO) Progress(label string, done, total int) { s.voice.track(label, done, total) }
 

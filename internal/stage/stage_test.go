@@ -419,6 +419,28 @@ func TestTerminalAsInput(t *testing.T) {
 	}
 }
 
+func TestDiffInColours(t *testing.T) {
+	const text = "--- a\n+++ b\n@@ -1 +1 @@\n same\n-old\n+new\n"
+	show := try(func(_ context.Context, s *stage.IO) error { s.Diff(text); return nil })
+	for _, one := range []struct {
+		terminal bool
+		noColour string
+		want     string
+	}{
+		{false, "", text},
+		{true, "1", text},
+		{true, "", "\x1b[1m--- a\x1b[0m\n\x1b[1m+++ b\x1b[0m\n\x1b[36m@@ -1 +1 @@\x1b[0m\n same\n\x1b[31m-old\x1b[0m\n\x1b[32m+new\x1b[0m\n"},
+	} {
+		var out, said bytes.Buffer
+		e := env(strings.NewReader(whole), &out, &said)
+		e.StderrTerminal = one.terminal
+		e.Getenv = func(name string) string { return map[string]string{"NO_COLOR": one.noColour}[name] }
+		if code := stage.Exec(t.Context(), show, e); code != 0 || said.String() != one.want {
+			t.Errorf("%+v: exit %d, %q", one, code, said.String())
+		}
+	}
+}
+
 func TestLogFormatJSON(t *testing.T) {
 	got := exec(t, t.Context(), try(func(_ context.Context, s *stage.IO) error { s.Warn("two\nlines"); return nil }),
 		strings.NewReader(whole), "--log-format", "json")

@@ -67,6 +67,37 @@ func (v *voice) track(label string, done, total int) {
 	}
 }
 
+// diff shows a unified diff, in colours on a terminal that wants them.
+func (v *voice) diff(text string, colours bool) {
+	if v.json {
+		v.say("info", text, "")
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.clear()
+	for line := range strings.Lines(text) {
+		if colour := colourOf(line); colours && v.terminal && colour != "" {
+			line = colour + strings.TrimSuffix(line, "\n") + "\x1b[0m\n"
+		}
+		_, _ = io.WriteString(v.w, line)
+	}
+}
+
+func colourOf(line string) string {
+	switch {
+	case strings.HasPrefix(line, "---"), strings.HasPrefix(line, "+++"):
+		return "\x1b[1m"
+	case strings.HasPrefix(line, "@@"):
+		return "\x1b[36m"
+	case strings.HasPrefix(line, "-"):
+		return "\x1b[31m"
+	case strings.HasPrefix(line, "+"):
+		return "\x1b[32m"
+	}
+	return ""
+}
+
 // clear takes a progress line off the terminal; the caller holds mu.
 func (v *voice) clear() {
 	if !v.progress.IsZero() {
