@@ -66,10 +66,15 @@ func (p *plan) entry(doc int, e Entry) (EntryOutcome, place, *RefusedError) {
 	return p.set(doc, value, e)
 }
 
+// maxKey is more than Kubernetes allows. Readers of YAML look 1,024 characters ahead for the colon.
+const maxKey = 512
+
 func (e Entry) unfit() string {
 	switch {
 	case e.Key == "" || !printable(e.Key):
 		return fmt.Sprintf("%q cannot be a key on one line", e.Key)
+	case len(e.Key) > maxKey:
+		return fmt.Sprintf("a key cannot be longer than %d bytes", maxKey)
 	case e.Delete:
 		return ""
 	case e.Value == "" || !printable(e.Value):
@@ -170,6 +175,7 @@ func (p *plan) drop(doc int, m, key, value *node) (EntryOutcome, place, *Refused
 		return EntryOutcome{}, place{}, &RefusedError{Line: key.Line, Reason: reason}
 	}
 	_, cut := p.values[value]
+	steps := maxSteps
 	switch {
 	case value.Kind != yqlib.ScalarNode && value.Kind != yqlib.AliasNode:
 		return refuse("this is no scalar")
@@ -177,6 +183,8 @@ func (p *plan) drop(doc int, m, key, value *node) (EntryOutcome, place, *Refused
 		return refuse("it has an anchor that is used elsewhere")
 	case cut:
 		return refuse("another change gives it a new value")
+	case merged(m, resolve(key).Value, &steps) != nil || steps <= 0:
+		return refuse("another would come through a merge key")
 	}
 	r := p.shape(m)
 	r.drops[key] = true

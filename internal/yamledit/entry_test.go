@@ -1,6 +1,7 @@
 package yamledit
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -208,6 +209,7 @@ var entries = []struct {
 	},
 
 	{name: "a merged key", file: "x: &x {a: b}\nm:\n  <<: *x\n", entries: []Entry{set("a", "f", "m")}, refused: "3: m.a: it comes through a merge key"},
+	{name: "a key of its own before a merged one", file: "x: &x {a: b}\nm:\n  <<: *x\n  a: c\n  d: e\n", entries: []Entry{del("a", "m")}, refused: "4: m.a: another would come through a merge key"},
 	{name: "an alias", file: "x: &x\n  a: b\nm: *x\n", entries: []Entry{set("c", "d", "m")}, refused: "1: m.c: it is used elsewhere, through the anchor x"},
 	{name: "an anchor that is used", file: "x: &x\n  a: b\nm: *x\n", entries: []Entry{del("a", "x")}, refused: "1: x.a: it is used elsewhere"},
 	{name: "an alias as value", file: "x: &x b\nm: {a: *x}\n", entries: []Entry{set("a", "d", "m")}, refused: "2: m.a: its value is shared"},
@@ -252,5 +254,93 @@ func TestEntries(t *testing.T) {
 				t.Errorf("the second time: %q, %+v, %v", again, outcomes[0], err)
 			}
 		})
+	}
+}
+
+// Lines are those of the edited file; of what is deleted, those of the file before.
+func TestEntryOutcomes(t *testing.T) {
+	file := "metadata:\n  name: a\nimage: a:1\n---\nmetadata:\n  annotations:\n    x: y # gone\n    b: c\nimage: b:1\n"
+	changes := []Change{
+		{
+			Scalars: []Scalar{{Path: path("image"), Old: "a:1", New: "a:2"}},
+			Entries: []Entry{set("k", "v", "metadata", "annotations"), set("l", "w", "metadata", "annotations")},
+		},
+		{Doc: 1, Entries: []Entry{del("x", "metadata", "annotations"), set("b", "c", "metadata", "annotations"), del("z", "metadata", "annotations")}},
+		{Doc: 1, Scalars: []Scalar{{Path: path("image"), Old: "b:1", New: "b:2"}}, Entries: []Entry{set("m", "p", "metadata", "annotations")}},
+		{Doc: 1, Entries: []Entry{set("x", "y", "metadata", "annotations")}},
+		{Doc: 1, Entries: []Entry{set("m", "p", "metadata", "annotations")}},
+		{Doc: 1, Entries: []Entry{set("m", "o", "metadata", "annotations")}},
+	}
+	got, outcomes, err := Apply([]byte(file), changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "metadata:\n  name: a\n  annotations:\n    k: v\n    l: w\nimage: a:2\n---\nmetadata:\n  annotations:\n    b: c\n    m: p\nimage: b:2\n"
+	if string(got) != want {
+		t.Errorf("got\n%s", got)
+	}
+	for i, want := range []string{
+		"[6] [{4  true} {5  true}] false <nil>",
+		"[] [{7 y true} {10 c false} {0  false}] false <nil>",
+		"[12] [{11  true}] false <nil>",
+		"[] [] false metadata.annotations.x: another change takes it away",
+		"[] [{11  true}] false <nil>",
+		`[] [] false metadata.annotations.m: it is to become "o", and another change makes it "p"`,
+	} {
+		if got := fmt.Sprint(outcomes[i].Lines, outcomes[i].Entries, outcomes[i].Done, outcomes[i].Err); got != want {
+			t.Errorf("change %d: %s, want %s", i, got, want)
+		}
+	}
+}
+
+// What the proof looks at where entries come and go.
+func TestProveEntries(t *testing.T) {
+	tr, err := parse([]byte("m: # one\n  a: b # two\n  c: d\nn: 1 # three\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlan(tr)
+	if out, _ := p.add(Change{Entries: []Entry{set("e", "f", "m"), del("a", "m"), set("g", "h", "o")}}); out.Err != nil {
+		t.Fatal(out.Err)
+	}
+	cuts := p.cuts()
+	prove := func(edited string) error { return tr.prove([]byte(edited), p, cuts, newMoves(tr, cuts)) }
+	if err := prove("m: # one\n  c: d\n  e: f\nn: 1 # three\no:\n  g: h\n"); err != nil {
+		t.Fatal(err)
+	}
+	for edited, want := range map[string]string{
+		"m: # one\n  c: d\nn: 1 # three\no:\n  g: h\n":                 "missing",
+		"m: # one\n  e: f\nn: 1 # three\no:\n  g: h\n":                 "missing",
+		"m: # one\n  c: x\n  e: f\nn: 1 # three\no:\n  g: h\n":         "value",
+		"m: # one\n  c: d\n  e: x\nn: 1 # three\no:\n  g: h\n":         "comes that nobody",
+		"m: # one\n  c: d\n  e: &e f\nn: 1 # three\no:\n  g: h\n":      "comes that nobody",
+		"m: # one\n  c: d\n  e: f\nn: 1 # three\no:\n  g: h\n  i: j\n": "comes that nobody",
+		"m: # one\n  c: d\n  e: f\nn: 1 # three\no: {}\n":              "comes that nobody",
+		"m: # one\n  c: d\n  e: f\nn: 1\no:\n  g: h\n":                 "comment",
+		"m: # one\n  c: d\n  e: f\nn: 1 # three\no:\n  g: h # i\n":     "comment",
+		"m: # one\n\n  c: d\n  e: f\nn: 1 # three\no:\n  g: h\n":       "line",
+		"m: {c: d, e: f} # one\nn: 1 # three\no:\n  g: h\n":            "style",
+	} {
+		if err := prove(edited); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", edited, err, want)
+		}
+	}
+}
+
+// Many workloads in one file get policies in one go.
+func TestManyEntries(t *testing.T) {
+	var file, want strings.Builder
+	var changes []Change
+	for i := range 300 {
+		fmt.Fprintf(&file, "---\nmetadata:\n  name: a%d\n", i)
+		fmt.Fprintf(&want, "---\nmetadata:\n  name: a%d\n  annotations:\n    k: v\n", i)
+		changes = append(changes, Change{Doc: i, Entries: []Entry{set("k", "v", "metadata", "annotations")}})
+	}
+	got, outcomes, err := Apply([]byte(file.String()), changes)
+	if err != nil || string(got) != want.String() {
+		t.Fatalf("%v, got\n%.300s", err, got)
+	}
+	if got := outcomes[299].Entries[0].Line; got != 300*5 {
+		t.Errorf("the last one is at line %d", got)
 	}
 }

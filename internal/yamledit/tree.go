@@ -191,6 +191,11 @@ func lookup(mapping *node, key string, steps *int) *node {
 			return mapping.Content[i+1]
 		}
 	}
+	return merged(mapping, key, steps)
+}
+
+// merged finds a key's value in what a mapping merges in.
+func merged(mapping *node, key string, steps *int) *node {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Tag != "!!merge" {
 			continue
