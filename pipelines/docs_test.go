@@ -1,23 +1,29 @@
 package pipelines_test
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
 var programs = []string{"git-fetch", "scan-tags", "pick-tag", "bump-yaml", "kapply", "helm-reconcile"}
 
-// TestFluxPage: what docs/flux-v1.md names is there, each test and each flag of a program.
+// TestFluxPage: what docs/flux-v1.md names is there, each test and each flag of a program; and it
+// names every row of a test's table that departs from Flux on purpose.
 func TestFluxPage(t *testing.T) {
 	page, err := os.ReadFile("../docs/flux-v1.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	cited := map[string][]string{} // rows by folder
 	tests := 0
 	for _, span := range codeSpans(string(page)) {
 		words := strings.Fields(span)
@@ -31,15 +37,35 @@ func TestFluxPage(t *testing.T) {
 			}
 		case isTest && strings.HasPrefix(name, "Test"):
 			tests++
-			checkTest(t, dir, name)
+			name, row, _ := strings.Cut(name, "/")
+			cited[dir] = append(cited[dir], row)
+			if found := readTests(t, dir); !found.funcs[name] || row != "" && !slices.ContainsFunc(found.rows, covered(row)) {
+				t.Errorf("%s has no test %s %s", dir, name, row)
+			}
 		}
 	}
-	if tests < 20 {
+	if tests < 40 {
 		t.Errorf("the page names %d tests: is it read as it is written?", tests)
+	}
+	for _, dir := range []string{"cmd/pick-tag", "internal/manifest", "internal/imageref"} {
+		departs := readTests(t, dir).departs
+		if len(departs) == 0 {
+			t.Errorf("%s departs nowhere: is its table read as it is written?", dir)
+		}
+		for _, departs := range departs {
+			if !slices.ContainsFunc(cited[dir], func(row string) bool { return row != "" && covered(row)(departs) }) {
+				t.Errorf("the page does not tell of %s, row %s", dir, departs)
+			}
+		}
 	}
 }
 
-// codeSpans are the texts between backquotes, those of fences left out.
+// covered says that a row is the cited one, or that one and a name of its own.
+func covered(cited string) func(row string) bool {
+	return func(row string) bool { return row == cited || strings.HasPrefix(row, cited+" ") }
+}
+
+// codeSpans are the texts between backquotes.
 func codeSpans(page string) []string {
 	var spans []string
 	for i, part := range strings.Split(page, "`") {
@@ -50,7 +76,10 @@ func codeSpans(page string) []string {
 	return spans
 }
 
-var flagName = regexp.MustCompile(`^--[a-z0-9-]+`)
+var (
+	flagName    = regexp.MustCompile(`^--[a-z0-9-]+`)
+	commandName = regexp.MustCompile(`^[a-z]+$`)
+)
 
 // checkFlags looks for the flags of a span, a pipe perhaps, in the help of their program.
 func checkFlags(t *testing.T, span string, words []string) {
@@ -59,8 +88,8 @@ func checkFlags(t *testing.T, span string, words []string) {
 	for i, word := range words {
 		if slices.Contains(programs, word) {
 			args := []string{"--help"}
-			if next := slices.Concat(words[i+1:], []string{""})[0]; regexp.MustCompile(`^[a-z]+$`).MatchString(next) {
-				args = []string{next, "--help"}
+			if i+1 < len(words) && commandName.MatchString(words[i+1]) {
+				args = []string{words[i+1], "--help"}
 			}
 			out, err := exec.Command(filepath.Join(bin, word), args...).CombinedOutput()
 			if err != nil {
@@ -74,24 +103,69 @@ func checkFlags(t *testing.T, span string, words []string) {
 	}
 }
 
-// checkTest looks for a Go test of a package, and for its row by the text that the row is named by.
-func checkTest(t *testing.T, dir, name string) {
+// found is what the Go tests of a folder hold.
+type found struct {
+	funcs map[string]bool
+	// rows are texts of tables that may name a row; of one with row and name, both.
+	rows []string
+	// departs are the rows that say why they depart, but for those that point at another one.
+	departs []string
+}
+
+func readTests(t *testing.T, dir string) found {
 	t.Helper()
-	name, row, hasRow := strings.Cut(name, "/")
 	files, err := filepath.Glob(filepath.Join("..", dir, "*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	f := found{funcs: map[string]bool{}}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, body, found := strings.Cut(string(text), "\nfunc "+name+"(t ")
-		body, _, _ = strings.Cut(body, "\n}\n")
-		if found && (!hasRow || strings.Contains(body, `"`+row+`"`)) {
-			return
+		ast.Inspect(parsed, f.take)
+	}
+	return f
+}
+
+func (f *found) take(node ast.Node) bool {
+	switch n := node.(type) {
+	case *ast.FuncDecl:
+		f.funcs[n.Name.Name] = true
+	case *ast.BasicLit:
+		if text, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
+			f.rows = append(f.rows, text)
+		}
+	case *ast.CompositeLit:
+		f.takeRow(n)
+	}
+	return true
+}
+
+// takeRow is for a literal such as {row: "2.3/1", name: "…", departs: "…"}.
+func (f *found) takeRow(literal *ast.CompositeLit) {
+	fields := map[string]string{}
+	for _, element := range literal.Elts {
+		pair, _ := element.(*ast.KeyValueExpr)
+		if pair == nil {
+			continue
+		}
+		key, _ := pair.Key.(*ast.Ident)
+		switch value := pair.Value.(type) {
+		case *ast.BasicLit:
+			if text, err := strconv.Unquote(value.Value); err == nil && key != nil {
+				fields[key.Name] = text
+			}
+		case *ast.Ident: // a constant, for a reason that several rows have
+			if key != nil {
+				fields[key.Name] = value.Name
+			}
 		}
 	}
-	t.Errorf("%s has no test %s %s", dir, name, row)
+	row := strings.TrimSpace(fields["row"] + " " + fields["name"])
+	f.rows = append(f.rows, row)
+	if why := fields["departs"] + fields["departure"]; why != "" && !strings.HasPrefix(why, "as before") && !strings.HasPrefix(why, "as for ") && !strings.HasPrefix(why, "see ") {
+		f.departs = append(f.departs, row)
+	}
 }
