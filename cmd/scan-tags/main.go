@@ -31,7 +31,7 @@ var app = &stage.App{
 		&cli.BoolFlag{Name: "all", Usage: "scan the images of all workloads but ignored ones, locked or not, asked for or not"},
 		&cli.StringSliceFlag{Name: "include", Usage: "scan only repositories that match `GLOB`, such as index.docker.io/library/*; may be repeated"},
 		&cli.StringSliceFlag{Name: "exclude", Usage: "do not scan repositories that match `GLOB`, whatever --include says; may be repeated"},
-		&cli.DurationFlag{Name: "min-age", Usage: "let nothing be chosen that is younger than `DURATION`, such as 24h; the annotation sluice.dev/min-age overrides it"},
+		&cli.DurationFlag{Name: "min-age", DefaultText: "none", Usage: "let nothing be chosen that is younger than `DURATION`, such as 24h; the annotation sluice.dev/min-age overrides it"},
 		&cli.StringSliceFlag{Name: "use-labels", Value: cli.NewStringSlice("index.docker.io/weaveworks/*", "index.docker.io/fluxcd/*"),
 			Usage: "take creation times from the labels of images in repositories that match `GLOB`; may be repeated"},
 		&cli.StringFlag{Name: "cache", Usage: "keep what images are in `DIR`, at memcached://HOST:PORT, or not at all: off; default sluice/registry in the cache folder"},
