@@ -103,13 +103,11 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 	if err != nil {
 		return err
 	}
-	lease := store.Lease()
-	lease.Now, lease.Holder = s.Now, reconcile.Holder()
 	job := helmrel.Run{
-		Cluster: cluster, Sources: charts, Store: store, Lease: lease,
+		Cluster: cluster, Sources: charts, Store: store, Lease: o.Lease(s, store),
 		Inventory: helmrel.ID{Namespace: o.InventoryNamespace, Name: o.Inventory},
 		Wanted:    in.wanted(o.DefaultNamespace), From: from, Dropped: o.Drop,
-		Prune: o.Prune, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Adopt: o.adopt, Again: o.again,
+		Prune: o.Prune, Brake: o.Brake, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Adopt: o.adopt, Again: o.again,
 		Workers:  o.workers,
 		Report:   out.take,
 		Unheld:   reconcile.Unheld(s),

@@ -105,7 +105,7 @@ func (s *countingServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-const notFound = `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}`
+const notFound = `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "details": {"name": "a"}}`
 
 func (s *countingServer) answer(r *http.Request) (int, string) {
 	name := path.Base(r.URL.Path)

@@ -21,6 +21,8 @@ type options struct {
 	reconcile.Options
 	wait        bool
 	skip        []kube.GroupKind
+	pruneKinds  []kube.GroupKind
+	foreground  bool
 	force       []string // managers; "all" stands for every one
 	concurrency int
 }
@@ -38,10 +40,33 @@ func readOptions(c *cli.Context) (options, error) {
 		}
 		o.skip = append(o.skip, kind)
 	}
+	if err := o.readPrune(c); err != nil {
+		return o, err
+	}
 	if o.concurrency < 1 {
 		return o, stage.Usagef("--concurrency is a number of requests from 1, not %d", o.concurrency)
 	}
 	return o, nil
+}
+
+// readPrune reads the flags about how objects are deleted.
+func (o *options) readPrune(c *cli.Context) error {
+	for _, name := range c.StringSlice("prune-kinds") {
+		kind := kube.ParseGroupKind(name)
+		if !kube.Kept(kind) {
+			return stage.Usagef("--prune-kinds is for Namespace, PersistentVolume, PersistentVolumeClaim and CustomResourceDefinition.apiextensions.k8s.io, which are kept otherwise; %q is pruned in any case", name)
+		}
+		o.pruneKinds = append(o.pruneKinds, kind)
+	}
+	cascade := c.String("cascade")
+	if cascade != "background" && cascade != "foreground" {
+		return stage.Usagef("--cascade is background or foreground, not %q", cascade)
+	}
+	o.foreground = cascade == "foreground"
+	if (len(o.pruneKinds) > 0 || c.IsSet("cascade")) && !o.Prune {
+		return stage.Usagef("--prune-kinds and --cascade are about what is deleted; they need --prune, without which nothing is")
+	}
+	return nil
 }
 
 func run(ctx context.Context, s *stage.IO, c *cli.Context, load func(kube.Target, string) (*kube.Config, error)) error {
@@ -84,12 +109,11 @@ func apply(ctx context.Context, s *stage.IO, o options, config *kube.Config, in 
 	if err != nil {
 		return stage.Usage(fmt.Errorf("--inventory: %w", err))
 	}
-	lease := store.Lease()
-	lease.Now, lease.Holder = s.Now, reconcile.Holder()
 	job := kube.Sync{
-		Client: client, Store: store, Lease: lease,
+		Client: client, Store: store, Lease: o.Lease(s, store),
 		Objects: in.objects, Sources: sources, Dropped: o.Drop,
 		Prune: o.Prune, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Wait: o.wait,
+		Brake: o.Brake, PruneKinds: o.pruneKinds, Foreground: o.foreground, ID: s.Getenv("SLUICE_RUN"),
 		Skip: o.skip, DefaultNamespace: o.DefaultNamespace, Concurrency: o.concurrency,
 		Force: o.force, ForceAll: slices.Contains(o.force, "all"),
 		Report:   out.take,

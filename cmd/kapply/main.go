@@ -32,6 +32,8 @@ func newApp(load func(kube.Target, string) (*kube.Config, error)) *stage.App {
 		Run:    func(ctx context.Context, s *stage.IO, c *cli.Context) error { return run(ctx, s, c, load) },
 		Flags: append(words.Flags("ask the API server what would happen, and change nothing"),
 			&cli.BoolFlag{Name: "wait", Usage: "wait until the objects are ready, --timeout limits it; without effect under --dry-run"},
+			&cli.StringSliceFlag{Name: "prune-kinds", Usage: "with --prune: delete objects of `KIND.group` too; Namespaces, CustomResourceDefinitions, PersistentVolumes and PersistentVolumeClaims are kept unless named; may be repeated"},
+			&cli.StringFlag{Name: "cascade", Value: "background", Usage: "with --prune: delete what an object owns after it (background), or before it (foreground)"},
 			&cli.StringSliceFlag{Name: "skip", Usage: "leave objects of `KIND.group` alone; may be repeated"},
 			&cli.StringSliceFlag{Name: "force-conflicts", Usage: "take fields from the field manager `NAME` where they conflict, or from all of them; may be repeated"},
 			&cli.IntFlag{Name: "concurrency", Value: 16, Usage: "send at most `N` requests at a time"},

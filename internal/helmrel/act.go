@@ -138,6 +138,9 @@ func (p *plan) settle(r *Run, all bool) {
 	if !all {
 		return
 	}
+	if p.usesUp {
+		p.inventory.Confirmed = ""
+	}
 	maps.Copy(p.inventory.Sources, p.states)
 	for _, source := range r.Dropped {
 		if len(p.inventory.Held(source)) == 0 {

@@ -19,7 +19,9 @@ type plan struct {
 	removals  []*removal // in the order of the inventory
 	forget    []kube.ID  // entries whose release is gone, or no longer ours
 	states    map[string]kube.SourceState
-	changed   bool // an entry has to be written although no release changes
+	braked    *kube.RefusedError // why its uninstalls are held back
+	usesUp    bool               // it uninstalls what the inventory's Confirmed allows
+	changed   bool               // an entry has to be written although no release changes
 
 	names  map[ID][]*item        // the HelmReleases by name, in whatever state they are
 	claims map[ReleaseID][]*item // those that can be read, by the release that they ask for

@@ -30,6 +30,8 @@ type Run struct {
 
 	// Prune allows to uninstall. Without it nothing is.
 	Prune bool
+	// Brake limits how much is uninstalled.
+	Brake kube.Brake
 	// DryRun renders and asks the API server what it thinks, and changes nothing.
 	DryRun bool
 	// Replay passes a stream that was fetched before the one that was applied last, AllowFewer a
@@ -66,7 +68,8 @@ type Wanted struct {
 // Action says what happened to a release, or under a dry run would.
 type Action string
 
-// The actions. A release that is held back is one that would be uninstalled were its source whole.
+// The actions. A release that is held back is one that would be uninstalled were its source whole, or
+// were there fewer of them.
 const (
 	Installed   Action = "installed"
 	Upgraded    Action = "upgraded"
@@ -104,7 +107,8 @@ const settleLimit = 6 * time.Second
 
 // Do carries the run out. Results of single releases go to Report, failed ones included; an error is
 // about the run as a whole: [*kube.RefusedError], [*kube.LockedError], [kube.ErrLostLease], or why the
-// API server cannot be used.
+// API server cannot be used. A run whose uninstalls were held back has done all else, and ends with a
+// [*kube.RefusedError].
 func (r *Run) Do(ctx context.Context) error {
 	p, err := r.plan(ctx)
 	if err != nil {
@@ -116,11 +120,11 @@ func (r *Run) Do(ctx context.Context) error {
 		}
 	}
 	if r.DryRun {
-		return r.act(ctx, p) // every step of a dry run only asks
+		return errors.Join(r.act(ctx, p), p.heldBack()) // every step of a dry run only asks
 	}
 	if p.quiet() {
 		p.reportAll(r)
-		return nil
+		return p.heldBack()
 	}
 	leased, lease, err := r.Lease.Acquire(ctx)
 	if err != nil {
@@ -140,7 +144,7 @@ func (r *Run) write(ctx context.Context) error {
 	}
 	if p.quiet() {
 		p.reportAll(r)
-		return nil
+		return p.heldBack()
 	}
 	p.writeAhead(r)
 	if err := r.Store.Save(ctx, p.inventory); err != nil {
@@ -150,7 +154,15 @@ func (r *Run) write(ctx context.Context) error {
 	p.settle(r, stopped == nil)
 	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
-	return errors.Join(stopped, r.Store.Save(settling, p.inventory))
+	return errors.Join(stopped, r.Store.Save(settling, p.inventory), p.heldBack())
+}
+
+// heldBack is why not all of the plan was carried out; nil where it was.
+func (p *plan) heldBack() error {
+	if p.braked == nil {
+		return nil
+	}
+	return p.braked
 }
 
 // act installs and upgrades, several at a time, and then uninstalls. A run that is told to stop

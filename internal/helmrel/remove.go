@@ -44,6 +44,24 @@ func (p *plan) decideRemovals(r *Run) {
 		u := &removal{entry: e, release: id, history: p.histories[id], dryRun: r.DryRun}
 		u.decide(r, p)
 	}
+	p.brake(r)
+}
+
+// brake holds the uninstalls back where they are too many. A release that has changed since is
+// another victim.
+func (p *plan) brake(r *Run) {
+	var victims []kube.Victim
+	for _, u := range p.removals {
+		if u.result == nil {
+			victims = append(victims, kube.Victim{ID: u.entry.ID, UID: fmt.Sprintf("revision %d", lastRevision(u.history))})
+		}
+	}
+	p.usesUp, p.braked = r.Brake.Check(p.inventory, kube.Owner(r.Inventory), victims)
+	for _, u := range p.removals {
+		if p.braked != nil && u.result == nil {
+			u.finish(Result{Action: Held, Revision: lastRevision(u.history), Message: "held back: too much would be uninstalled at once"})
+		}
+	}
 }
 
 // gone reports whether no release is left of a history.

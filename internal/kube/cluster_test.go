@@ -159,7 +159,7 @@ func TestSyncBringsTheClusterThere(t *testing.T) {
 		counts := map[Action]int{}
 		var mu sync.Mutex
 		job := &Sync{Client: client, Store: s, Lease: lease(s, "test", 0), Objects: objects, Sources: sources,
-			Prune: true, DefaultNamespace: namespace, Wait: true, Report: func(r Result) {
+			Prune: true, Brake: Brake{Limit: &PruneLimit{100, true}}, DefaultNamespace: namespace, Wait: true, Report: func(r Result) {
 				mu.Lock()
 				defer mu.Unlock()
 				counts[r.Action]++

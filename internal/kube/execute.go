@@ -87,6 +87,7 @@ func (w *worker) writeAhead() {
 			inv.Entries[it.id] = entry
 		}
 		entry.Version, entry.Applied, entry.Fields = it.Version, "", ""
+		entry.note(extraKeep, ignoring(it.annotation))
 	}
 	for _, source := range w.s.Sources {
 		state, known := inv.Sources[source.Name]
@@ -125,6 +126,7 @@ func (w *worker) settle(whole bool) {
 	if !whole {
 		return
 	}
+	w.mark()
 	for name, state := range w.plan.states {
 		w.plan.inventory.Sources[name] = state
 	}
@@ -172,6 +174,7 @@ func (w *worker) apply() {
 func (w *worker) applyItem(it *item) {
 	a, err := w.applyPatiently(it)
 	if err != nil {
+		w.noteRefusal(it, err)
 		w.finish(it, Failed, "", applyError(err, it.id.GroupKind()))
 		return
 	}
@@ -180,6 +183,7 @@ func (w *worker) applyItem(it *item) {
 	entry := w.plan.inventory.Entries[it.id]
 	entry.UID, entry.Source, entry.Version = after.UID, it.Source, it.Version
 	entry.Applied, entry.Fields = it.digest, after.Fields
+	entry.note(extraRefused, "")
 	w.mu.Unlock()
 	w.finish(it, outcome(it, a.code, after, false), it.explain(a), nil)
 }

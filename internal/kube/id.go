@@ -73,6 +73,9 @@ var keptKinds = map[GroupKind]bool{
 	{"", "PersistentVolumeClaim"}: true,
 }
 
+// Kept says whether objects of a kind are not pruned unless they are asked for by kind.
+func Kept(kind GroupKind) bool { return keptKinds[kind] }
+
 // The stages in which objects are applied, and in reverse pruned.
 const (
 	stageNamespaces = iota

@@ -24,6 +24,12 @@ type Entry struct {
 	Extra map[string]string
 }
 
+// Keys of Extra, of kapply's entries.
+const (
+	extraKeep    = "keep"    // not empty: its annotations say that it is not to be pruned
+	extraRefused = "refused" // digest of what the API server refused last
+)
+
 // SourceState is what an inventory remembers of a source.
 type SourceState struct {
 	// Fetched is the time at which the fetch began that was applied last. What was fetched

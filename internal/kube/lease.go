@@ -24,6 +24,10 @@ type Lease struct {
 	Now func() time.Time
 	// Duration is [LeaseDuration] when zero. It is a multiple of a second.
 	Duration time.Duration
+	// Patience is how long to wait for another holder.
+	Patience time.Duration
+	// Waiting, where set, is told once whom it waits for.
+	Waiting func(*LockedError)
 }
 
 // LockedError says that another run holds the lease.
@@ -71,6 +75,8 @@ type HeldLease struct {
 	stop   context.CancelFunc
 	done   chan struct{}
 	lost   context.CancelCauseFunc
+	// Waited says that another run had it in between: what was read before is old.
+	Waited bool
 }
 
 func (l *Lease) String() string { return "Lease/" + l.namespace + "/" + l.name }
@@ -84,9 +90,35 @@ func (l *Lease) duration() time.Duration {
 
 func (l *Lease) now() time.Time { return l.client.now(l.Now()) }
 
-// Acquire takes the lease, or fails with a [*LockedError]. The context that it returns ends
-// with [ErrLostLease] if the lease is lost.
+// Acquire takes the lease, or fails with a [*LockedError] once its patience is at an end. The context
+// that it returns ends with [ErrLostLease] if the lease is lost.
 func (l *Lease) Acquire(ctx context.Context) (context.Context, *HeldLease, error) {
+	leased, held, err := l.acquire(ctx)
+	var locked *LockedError
+	if l.Patience <= 0 || !errors.As(err, &locked) {
+		return leased, held, err
+	}
+	if l.Waiting != nil {
+		l.Waiting(locked)
+	}
+	for patience := time.After(l.Patience); errors.As(err, &locked); {
+		select {
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		case <-patience:
+			return nil, nil, err
+		case <-time.After(min(time.Second, l.Patience/4)):
+		}
+		leased, held, err = l.acquire(ctx)
+	}
+	if err == nil {
+		held.Waited = true
+	}
+	return leased, held, err
+}
+
+// acquire tries once.
+func (l *Lease) acquire(ctx context.Context) (context.Context, *HeldLease, error) {
 	object := leaseObject{APIVersion: "coordination.k8s.io/v1", Kind: "Lease", Metadata: configMapMetadata{Name: l.name, Namespace: l.namespace}}
 	found, err := l.client.Get(ctx, leases, l.namespace, l.name, &object)
 	if err != nil {

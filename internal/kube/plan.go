@@ -15,6 +15,8 @@ type plan struct {
 	prunes    []*removal             // in the order of deletion
 	forget    []*Entry               // entries whose object is gone, or is no longer the one we made
 	states    map[string]SourceState // sources whose state changes
+	braked    *RefusedError          // why its deletions are held back
+	usesUp    bool                   // it deletes what the inventory's Confirmed allows
 	crds      map[GroupKind]*item    // CRDs among the items, by the kind they define
 }
 
@@ -182,16 +184,22 @@ func (p *plan) toLookAt(s *Sync) map[*Resource][]ID {
 	return wanted
 }
 
-// decide compares what is wanted with what was found.
-func (p *plan) decide(s *Sync, seen *snapshot) {
+// decideItems compares what is wanted with what was found.
+func (p *plan) decideItems(s *Sync, seen *snapshot) {
 	for _, it := range p.items {
 		if it.done == nil {
 			it.live = seen.objects[it.id]
 			p.decideItem(s, it)
 		}
 	}
+}
+
+// decideRest decides what is to go, and what is noted of the sources.
+func (p *plan) decideRest(s *Sync, seen *snapshot) {
 	p.decidePrunes(s, seen)
 	p.postponePrunes()
+	p.keepOccupied()
+	p.brake(s)
 	for _, source := range s.Sources {
 		p.decideState(source)
 	}

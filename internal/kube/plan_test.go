@@ -54,7 +54,8 @@ func decideOne(t *testing.T, wanted bool, entry *Entry, found *live, change func
 	}
 	p := s.newPlan(servedKinds, inv)
 	p.toLookAt(s)
-	p.decide(s, seen)
+	p.decideItems(s, seen)
+	p.decideRest(s, seen)
 	return p, s
 }
 
@@ -149,7 +150,7 @@ func TestPruneOrderIsReverse(t *testing.T) {
 		}
 		got = append(got, r.entry.Kind+": "+word)
 	}
-	want := "ConfigMap: delete, Deployment: delete, Namespace: not pruned: a Namespace takes others' objects or data with it, " +
+	want := "ConfigMap: delete, Deployment: delete, Namespace: not pruned: a Namespace takes others' objects or data with it; it has to be asked for by kind, " +
 		"Lamp: not pruned: the cluster does not serve its kind; the inventory keeps it"
 	if text := strings.Join(got, ", "); text != want {
 		t.Errorf("got  %s\nwant %s", text, want)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -41,8 +42,8 @@ func (p *plan) unwanted(s *Sync) []*removal {
 		switch {
 		case !isWhole && !dropped:
 			r.decide(Held, "held back: its source is not whole")
-		case keptKinds[kind]:
-			r.decide(Skipped, "not pruned: a "+kind.Kind+" takes others' objects or data with it")
+		case keptKinds[kind] && !slices.Contains(s.PruneKinds, kind):
+			r.decide(Skipped, "not pruned: a "+kind.Kind+" takes others' objects or data with it; it has to be asked for by kind")
 		case r.resource == nil:
 			r.decide(Skipped, "not pruned: the cluster does not serve its kind; the inventory keeps it")
 		default:
@@ -86,8 +87,8 @@ func (p *plan) decidePrunes(s *Sync, seen *snapshot) {
 		case l.Owner != "" && l.Owner != s.Store.Owner().String():
 			p.forget = append(p.forget, r.entry)
 			r.decide(Skipped, fmt.Sprintf("not pruned: its annotation says that inventory %s holds it; this one forgets it", l.Owner))
-		case l.Ignore != "":
-			r.decide(Skipped, "not pruned: the live object's annotation says ignore")
+		case l.Ignore != "" || r.entry.Extra[extraKeep] != "":
+			r.decide(Skipped, "not pruned: its annotation says so")
 		case l.Deleting:
 			r.decide(Skipped, "it is already being deleted"+finalizers(l))
 		}
@@ -113,6 +114,50 @@ func (r *removal) postpone() {
 	r.decide(Skipped, "not pruned yet: objects of its source failed to apply")
 }
 
+// keepOccupied leaves alone the Namespace of an object that stays, and the CustomResourceDefinition of
+// its kind: the object would go with it.
+func (p *plan) keepOccupied() {
+	staying := map[ID]bool{}
+	for id := range p.inventory.Entries {
+		staying[id] = true
+	}
+	for id := range p.wanted {
+		staying[id] = true
+	}
+	for _, r := range p.prunes {
+		if r.result == nil {
+			delete(staying, r.entry.ID)
+		}
+	}
+	for _, entry := range p.forget {
+		delete(staying, entry.ID)
+	}
+	for _, r := range p.prunes {
+		if r.result != nil || !keptKinds[r.entry.GroupKind()] {
+			continue
+		}
+		for _, id := range slices.SortedFunc(maps.Keys(staying), ID.compare) {
+			if p.goesWith(id, r.entry.ID) {
+				r.decide(Skipped, fmt.Sprintf("not pruned: %s stays, and would go with it", id))
+				break
+			}
+		}
+	}
+}
+
+// goesWith says whether an object is deleted with another: with its Namespace, or with the definition
+// of its kind.
+func (p *plan) goesWith(id, other ID) bool {
+	switch other.GroupKind() {
+	case namespaceKind:
+		return id.Namespace == other.Name
+	case crdKind:
+		r := p.kinds.Find(id.GroupKind(), "")
+		return r != nil && r.Plural+"."+r.Group == other.Name
+	}
+	return false
+}
+
 // goneLimit is how long a run waits for what it deleted to be gone; what takes longer (pods
 // with a grace period, finalizers) stays in the inventory until a later run finds it gone.
 const goneLimit = 3 * time.Second
@@ -122,9 +167,9 @@ var errReplaced = errors.New("the object was replaced")
 
 // delete deletes one object, if it still is the one with this UID. It returns whether the object
 // is gone already.
-func (c *Client) delete(ctx context.Context, r *Resource, id ID, uid string) (gone bool, err error) {
+func (c *Client) delete(ctx context.Context, r *Resource, id ID, uid, propagation string) (gone bool, err error) {
 	body, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+		"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation,
 		"preconditions": map[string]string{"uid": uid},
 	})
 	if err != nil {
@@ -163,11 +208,15 @@ func (w *worker) prune(removals []*removal) {
 				r.postpone()
 				return
 			}
+			if refused := w.occupant(removals, r); refused != nil {
+				r.decide(Skipped, fmt.Sprintf("not pruned yet: %s is still there, and would go with it", refused.ID))
+				return
+			}
 			uid := r.entry.UID
 			if uid == "" {
 				uid = r.live.UID
 			}
-			gone, err := w.s.Client.delete(w.hand, r.resource, r.entry.ID, uid)
+			gone, err := w.s.Client.delete(w.hand, r.resource, r.entry.ID, uid, w.s.propagation())
 			switch {
 			case errors.Is(err, errReplaced):
 				w.drop(r.entry)
@@ -191,6 +240,27 @@ func (w *worker) prune(removals []*removal) {
 			w.s.Report(*r.result)
 		}
 	}
+}
+
+// occupant is an object that could not be deleted and that a removal would take along; nil for none.
+// What is taken along is of an earlier stage, and has been tried.
+func (w *worker) occupant(removals []*removal, r *removal) *Result {
+	if !keptKinds[r.entry.GroupKind()] {
+		return nil
+	}
+	for _, other := range removals {
+		if other.stage > r.stage && other.result != nil && other.result.Action == Failed && w.plan.goesWith(other.entry.ID, r.entry.ID) {
+			return other.result
+		}
+	}
+	return nil
+}
+
+func (s *Sync) propagation() string {
+	if s.Foreground {
+		return "Foreground"
+	}
+	return "Background"
 }
 
 // awaitGone drops entries as their objects go.

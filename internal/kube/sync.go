@@ -29,6 +29,13 @@ type Sync struct {
 	Replay bool
 	// AllowFewer passes a source that brings fewer objects than the same input brought before.
 	AllowFewer bool
+	// Brake limits how much is deleted.
+	Brake Brake
+	// PruneKinds are kinds that are deleted although others' objects or data go with them: Namespaces,
+	// CustomResourceDefinitions, PersistentVolumes and PersistentVolumeClaims are not unless named here.
+	PruneKinds []GroupKind
+	// Foreground deletes what an object owns before the object; else it goes afterwards.
+	Foreground bool
 	// Skip are kinds to leave alone altogether.
 	Skip []GroupKind
 	// DefaultNamespace is for namespaced objects whose manifest names none.
@@ -42,6 +49,9 @@ type Sync struct {
 	// Wait waits until what is wanted is ready, or cannot become so.
 	Wait bool
 
+	// ID names the run in what is kept of it; empty for none.
+	ID string
+
 	// Report takes each result as soon as there is one, one call at a time.
 	Report func(Result)
 	// Unheld, where set, is told of each of Dropped of which the inventory holds nothing.
@@ -50,6 +60,8 @@ type Sync struct {
 	Stop func() bool
 	// Progress, where set, is told how far long work is.
 	Progress func(label string, done, total int)
+
+	counts map[string]int // of the results
 }
 
 // Source is one source of the objects.
@@ -65,7 +77,8 @@ type Source struct {
 // Action says what happened to an object, or under a dry run would.
 type Action string
 
-// The actions. An object that is held back is one that would be pruned were its source whole.
+// The actions. An object that is held back is one that would be pruned were its source whole, or
+// were there fewer of them.
 const (
 	Created    Action = "created"
 	Configured Action = "configured"
@@ -99,8 +112,10 @@ var errStopped = errors.New("stopped before all was done")
 
 // Run does it. Results of single objects go to Report, failed ones included; an error is about
 // the run as a whole: [*RefusedError], [*LockedError], [ErrLostLease], or why the API server
-// cannot be used.
+// cannot be used. A run whose deletions were held back has done all else, and ends with a
+// [*RefusedError].
 func (s *Sync) Run(ctx context.Context) error {
+	s = s.counting()
 	plan, err := s.planOnce(ctx)
 	if err != nil {
 		return err
@@ -112,35 +127,44 @@ func (s *Sync) Run(ctx context.Context) error {
 	}
 	switch {
 	case s.DryRun:
-		return s.rehearse(ctx, plan)
+		err = s.rehearse(ctx, plan)
 	case plan.quiet():
 		plan.reportRest(s)
-		return s.wait(ctx, plan)
+	default:
+		err = s.change(ctx, plan)
 	}
+	if err == nil {
+		err = s.wait(ctx, plan)
+	}
+	if err == nil && plan.braked != nil {
+		err = plan.braked
+	}
+	return err
+}
+
+// change takes the lease and carries the plan out.
+func (s *Sync) change(ctx context.Context, plan *plan) error {
 	leased, lease, err := s.Lease.Acquire(ctx)
 	if err != nil {
 		return err
 	}
-	err = s.write(leased, plan)
+	err = s.write(leased, plan, lease.Waited)
 	// The context may have ended; what is in hand is settled all the same.
 	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
 	if released := lease.Release(settling); err == nil {
 		err = released
 	}
-	if err != nil {
-		return err
-	}
-	return s.wait(ctx, plan)
+	return err
 }
 
 // write makes sure of the plan, now that nobody else writes, and carries it out.
-func (s *Sync) write(ctx context.Context, plan *plan) error {
+func (s *Sync) write(ctx context.Context, plan *plan, waited bool) error {
 	inv, err := s.Store.Load(ctx)
 	if err != nil {
 		return err
 	}
-	if inv.version() != plan.inventory.version() {
+	if waited || inv.version() != plan.inventory.version() {
 		again, err := s.planOnce(ctx)
 		if err != nil {
 			return err
@@ -172,7 +196,11 @@ func (s *Sync) planOnce(ctx context.Context) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.decide(s, seen)
+	p.decideItems(s, seen)
+	if err := s.askAgain(ctx, p); err != nil {
+		return nil, err
+	}
+	p.decideRest(s, seen)
 	return p, nil
 }
 
