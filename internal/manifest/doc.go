@@ -30,6 +30,19 @@
 // A list (kind List, or any kind that ends in List and whose items are objects) stands for its
 // items. A list inside a list is a fault.
 //
+// # Images
+//
+// [Images] knows the containers and init containers of what makes pods, of Kubernetes' own kinds
+// and of kinds that others defined, and the images in the values of a HelmRelease: whole, or in
+// fields for registry, repository, tag and digest. [Rewrite] says which of these scalars become what
+// for another reference.
+//
+// # Policies
+//
+// [ReadPolicies] reads those of Flux v1, under fluxcd.io/, filter.fluxcd.io/ and flux.weave.works/,
+// and sluice.dev/min-age and sluice.dev/min-age.CONTAINER, which Flux had nothing of. [SetPolicy] says
+// which annotations change so that one of Flux's policies has a value.
+//
 // # Files
 //
 // Files end in .yaml or .yml. A folder that holds a Chart.yaml is a chart, and nothing in it or

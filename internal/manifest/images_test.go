@@ -77,9 +77,14 @@ func TestReadPolicies(t *testing.T) {
 		{"legacy", `"flux.weave.works/automated":"true","flux.weave.works/locked":"true","flux.weave.works/ignore":"true","flux.weave.works/tag.a":"glob:x"`,
 			Policies{Automated: true, Locked: true, Ignored: true, Tags: map[string]TagPolicy{"a": {"glob:x", "flux.weave.works/tag.a"}}}},
 		{"fluxcd.io wins", `"flux.weave.works/automated":"true","fluxcd.io/automated":"false","flux.weave.works/tag.a":"1","fluxcd.io/tag.a":"2"`,
-			Policies{Tags: map[string]TagPolicy{"a": {"2", "fluxcd.io/tag.a"}}}},
-		{"filter wins over the legacy prefix", `"flux.weave.works/tag.a":"1","filter.fluxcd.io/a":"3"`, Policies{Tags: map[string]TagPolicy{"a": {"3", "filter.fluxcd.io/a"}}}},
-		{"fluxcd.io wins over filter", `"fluxcd.io/tag.a":"2","filter.fluxcd.io/a":"3"`, Policies{Tags: map[string]TagPolicy{"a": {"2", "fluxcd.io/tag.a"}}}},
+			Policies{Tags: map[string]TagPolicy{"a": {"2", "fluxcd.io/tag.a"}}, Doubts: []string{
+				"the annotation flux.weave.works/automated has no effect: fluxcd.io/automated counts", "the annotation flux.weave.works/tag.a has no effect: fluxcd.io/tag.a counts"}}},
+		{"two that agree", `"flux.weave.works/automated":"true","fluxcd.io/automated":"true","flux.weave.works/tag.a":"1","fluxcd.io/tag.a":"1"`,
+			Policies{Automated: true, Tags: map[string]TagPolicy{"a": {"1", "fluxcd.io/tag.a"}}}},
+		{"filter wins over the legacy prefix", `"flux.weave.works/tag.a":"1","filter.fluxcd.io/a":"3"`, Policies{
+			Tags: map[string]TagPolicy{"a": {"3", "filter.fluxcd.io/a"}}, Doubts: []string{"the annotation flux.weave.works/tag.a has no effect: filter.fluxcd.io/a counts"}}},
+		{"fluxcd.io wins over filter", `"fluxcd.io/tag.a":"2","filter.fluxcd.io/a":"3"`, Policies{
+			Tags: map[string]TagPolicy{"a": {"2", "fluxcd.io/tag.a"}}, Doubts: []string{"the annotation filter.fluxcd.io/a has no effect: fluxcd.io/tag.a counts"}}},
 		{"other types", `"fluxcd.io/automated":true,"fluxcd.io/tag.a":1.10,"fluxcd.io/locked":null`, Policies{Automated: true, Tags: map[string]TagPolicy{"a": {"1.10", "fluxcd.io/tag.a"}}}},
 		{"names with dots", `"fluxcd.io/tag.my.app":"x"`, Policies{Tags: map[string]TagPolicy{"my.app": {"x", "fluxcd.io/tag.my.app"}}}},
 		{"no container", `"fluxcd.io/tag.":"x","filter.fluxcd.io/":"x"`, Policies{}},

@@ -54,6 +54,7 @@ func ReadPolicies(object map[string]any) Policies {
 	for _, prefix := range []string{"flux.weave.works/tag.", "filter.fluxcd.io/", "fluxcd.io/tag."} {
 		for _, key := range slices.Sorted(maps.Keys(notes)) {
 			if container, ok := strings.CutPrefix(key, prefix); ok && container != "" {
+				p.outdone(notes, p.Tags[container].Key, key)
 				p.Tags[container] = TagPolicy{Expr: notes[key], Key: key}
 			}
 		}
@@ -61,20 +62,27 @@ func ReadPolicies(object map[string]any) Policies {
 	return p
 }
 
+// outdone doubts an annotation that another one wins over, where they do not agree.
+func (p *Policies) outdone(notes map[string]string, loser, winner string) {
+	if value, there := notes[loser]; there && value != notes[winner] {
+		p.Doubts = append(p.Doubts, fmt.Sprintf("the annotation %s has no effect: %s counts", loser, winner))
+	}
+}
+
 // boolean is true only for the exact text "true". Other texts than "false" and those known are
 // doubted.
 func (p *Policies) boolean(notes map[string]string, name string, known []string) bool {
-	for _, prefix := range prefixes {
-		value, there := notes[prefix+name]
-		if !there {
-			continue
-		}
-		if value != "true" && value != "false" && !slices.Contains(known, value) {
-			p.Doubts = append(p.Doubts, fmt.Sprintf("the annotation %s%s has no effect: it says %q, only \"true\" counts", prefix, name, value))
-		}
-		return value == "true"
+	key, legacy := prefixes[0]+name, prefixes[1]+name
+	value, there := notes[key]
+	if there {
+		p.outdone(notes, legacy, key)
+	} else if value, there = notes[legacy]; there {
+		key = legacy
 	}
-	return false
+	if there && value != "true" && value != "false" && !slices.Contains(known, value) {
+		p.Doubts = append(p.Doubts, fmt.Sprintf("the annotation %s has no effect: it says %q, only \"true\" counts", key, value))
+	}
+	return value == "true"
 }
 
 // forAll doubts the policy that Flux's API had for the tags of all containers: it turned it into one

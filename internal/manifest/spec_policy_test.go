@@ -43,7 +43,7 @@ var policyRows = []struct {
 		policy: "tag.app", value: "glob:2.*", after: "flux.weave.works/automated: \"true\"\nflux.weave.works/tag.app: glob:2.*\n"},
 	{row: "3.1/9", name: "filter", notes: "filter.fluxcd.io/app: glob:1.*\n", says: "app=glob:1.*",
 		policy: "tag.app", value: "glob:2.*", after: "filter.fluxcd.io/app: glob:2.*\n"},
-	{row: "3.1/10", name: "two prefixes", notes: "flux.weave.works/locked: \"true\"\nfluxcd.io/locked: \"false\"\n", says: "",
+	{row: "3.1/10", name: "two prefixes", notes: "flux.weave.works/locked: \"true\"\nfluxcd.io/locked: \"false\"\n", says: "doubt: flux.weave.works/locked has no effect: fluxcd.io/locked counts",
 		departs: "Flux let one of them win at random; fluxcd.io wins over filter.fluxcd.io, and that over flux.weave.works",
 		policy:  "locked", value: "true", after: "fluxcd.io/locked: \"true\"\n"},
 	{row: "3.1/10", name: "three prefixes", departs: "as before",
