@@ -62,9 +62,7 @@ func (r *repository) scan(ctx context.Context) {
 	}
 	r.look(ctx, matching)
 	for _, w := range r.order {
-		if w.needed(w.rule) {
-			w.walk(ctx, r)
-		}
+		w.walk(ctx, r)
 	}
 }
 

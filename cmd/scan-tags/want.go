@@ -28,15 +28,13 @@ type terms struct {
 	follow bool
 }
 
-// needed says that names alone will not do.
-func (t terms) needed(rule policy.Policy) bool { return rule.ByTime() || t.minAge > 0 || t.follow }
-
 // margin is by how much the clock of a choice may stand before the clock here: a choice is made at
 // the time at which this stage began.
 const margin = time.Minute
 
 // walk looks at the tags that could be chosen, best first, until one surely is: what stands below
-// it, or below the tag in use, is not needed.
+// it, or below the tag in use, is not needed. What matches a policy that goes by creation times was
+// looked at before.
 func (w *want) walk(ctx context.Context, r *repository) {
 	if w.follow && w.current != "" && r.has(w.current) {
 		if r.digest(ctx, w, w.current); w.minAge > 0 {
@@ -44,11 +42,11 @@ func (w *want) walk(ctx context.Context, r *repository) {
 		}
 	}
 	switch {
-	case !w.rule.ByTime():
+	case !w.rule.ByTime() && (w.minAge > 0 || w.follow):
 		w.down(ctx, r, w.rule.Ranked(r.tags))
 		// Whoever chooses may leave out dates that pass for versions.
 		w.down(ctx, r, w.rule.Strict().Ranked(r.tags))
-	case w.follow:
+	case w.rule.ByTime() && w.follow:
 		w.downByTime(ctx, r)
 	}
 }
