@@ -166,7 +166,7 @@ func (r release) barred(p mf.Policies) string {
 }
 
 // named wishes for the image that was named.
-func (r release) named(s *stage.IO, w workload, containers []mf.Container, a *asked) {
+func (r release) named(s *stage.IO, w manifest, containers []mf.Container, a *asked) {
 	var others []string
 	uses := false
 	for _, c := range containers {
@@ -205,7 +205,7 @@ func fieldsOf(c mf.Container) (fields []jsonl.Field) {
 }
 
 // chosen wishes for what pick-tag chose.
-func (r release) chosen(s *stage.IO, in *stream, w workload, a *asked) {
+func (r release) chosen(s *stage.IO, in *stream, w manifest, a *asked) {
 	found := false
 	for _, pick := range in.picks {
 		if pick.Source != w.Source || pick.File != w.File || pick.ID != w.ID || placeKey(pick.Place) != placeKey(w.Place) {
@@ -238,6 +238,6 @@ func reasonOf(pick jsonl.Pick) string {
 }
 
 // fault notes what keeps a workload from what is asked for it.
-func (a *asked) fault(w workload, code, message, hint string) {
+func (a *asked) fault(w manifest, code, message, hint string) {
 	a.faults = append(a.faults, jsonl.Error{Code: code, Message: message, Hint: hint, Source: w.Source, File: w.File, Line: w.Line, ID: w.ID})
 }

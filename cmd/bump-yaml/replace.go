@@ -21,8 +21,7 @@ func (j *job) replaceSource(commit *gitrepo.Commit, more ...any) {
 	record.Revision, record.Tree = commit.Revision, commit.Tree
 	// Nobody has checked this commit.
 	record.Signature = jsonl.SignatureUnchecked
-	sources, _ := j.in.of(j.source.Name)
-	for i, line := range sources {
+	for i, line := range j.in.of(j.source.Name).sources {
 		if i == 0 {
 			j.set(line, append([]any{record}, more...)...)
 			continue
@@ -50,8 +49,7 @@ func (j *job) replaceEdited(p plan, planned bool) {
 			changed[pick.pick.File] = changed[pick.edits[0].File]
 		}
 	}
-	_, manifests := j.in.of(j.source.Name)
-	for _, m := range manifests {
+	for _, m := range j.in.of(j.source.Name).manifests {
 		versions, ok := changed[m.File][placeKey(m.Place)]
 		if !ok {
 			continue
@@ -93,7 +91,7 @@ func (j *job) replaceAll(commit *gitrepo.Commit, p plan) {
 		}
 		records = append(records, o.Manifest)
 	}
-	_, manifests := j.in.of(j.source.Name)
+	manifests := j.in.of(j.source.Name).manifests
 	for _, m := range manifests {
 		j.set(m.line)
 	}
@@ -110,7 +108,7 @@ func (j *job) altered() string {
 	if err != nil {
 		return err.Error()
 	}
-	_, manifests := j.in.of(j.source.Name)
+	manifests := j.in.of(j.source.Name).manifests
 	if len(manifests) != len(before.objects) {
 		return fmt.Sprintf("the stream holds %d of its manifests, git %d", len(manifests), len(before.objects))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -15,6 +16,14 @@ type stream struct {
 	picks  []jsonl.Pick
 	seen   map[string]bool
 	faults []jsonl.Error // about picks that are none
+
+	bySources map[string]*held
+}
+
+// held are the lines of one source.
+type held struct {
+	sources   []*jsonl.Line
+	manifests []manifest
 }
 
 func (in *stream) take(line *jsonl.Line) (pass bool, err error) {
@@ -100,25 +109,67 @@ func (in *stream) bySource(wishes []wish) []*sourceWishes {
 
 // manifest is a held manifest record.
 type manifest struct {
-	line *jsonl.Line
 	jsonl.Place
+	ID   string `json:"id"`
+	line *jsonl.Line
+}
+
+// decoded is the object as the stream holds it; nil for one that does not decode.
+func (m manifest) decoded() map[string]any {
+	var record jsonl.Manifest
+	if m.line.Decode(&record) != nil {
+		return nil
+	}
+	return object{record}.decoded()
+}
+
+// manifests are those of all sources, in the order of the stream.
+func (in *stream) manifests() []manifest {
+	if in.bySources == nil {
+		in.sort()
+	}
+	var all []manifest
+	for _, h := range in.bySources {
+		all = append(all, h.manifests...)
+	}
+	slices.SortFunc(all, func(a, b manifest) int { return cmp.Compare(a.line.N, b.line.N) })
+	return all
 }
 
 // of gives a source's source records and manifests.
-func (in *stream) of(source string) (sources []*jsonl.Line, manifests []manifest) {
+func (in *stream) of(source string) *held {
+	if in.bySources == nil {
+		in.sort()
+	}
+	if h := in.bySources[source]; h != nil {
+		return h
+	}
+	return &held{}
+}
+
+// sort puts the lines to their sources, once the stream has been read.
+func (in *stream) sort() {
+	in.bySources = map[string]*held{}
+	at := func(source string) *held {
+		if in.bySources[source] == nil {
+			in.bySources[source] = &held{}
+		}
+		return in.bySources[source]
+	}
 	for _, line := range in.lines {
 		switch line.Type {
 		case jsonl.TypeSource:
 			var record jsonl.Source
-			if line.Decode(&record) == nil && record.Name == source {
-				sources = append(sources, line)
+			if line.Decode(&record) == nil {
+				h := at(record.Name)
+				h.sources = append(h.sources, line)
 			}
 		case jsonl.TypeManifest:
 			m := manifest{line: line}
-			if line.Decode(&m.Place) == nil && m.Source == source {
-				manifests = append(manifests, m)
+			if line.Decode(&m) == nil {
+				h := at(m.Source)
+				h.manifests = append(h.manifests, m)
 			}
 		}
 	}
-	return sources, manifests
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sluice-gitops/sluice/internal/jsonl"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
@@ -93,7 +92,7 @@ func (in *stream) filter(s *stage.IO, globs []string, wishes []wish) []wish {
 		return wishes
 	}
 	used := make([]bool, len(globs))
-	for _, w := range in.workloads() {
+	for _, w := range in.manifests() {
 		for i, glob := range globs {
 			used[i] = used[i] || parseID(w.ID).matches(glob)
 		}
@@ -108,44 +107,16 @@ func (in *stream) filter(s *stage.IO, globs []string, wishes []wish) []wish {
 	})
 }
 
-// workload is an object of the stream that can be named.
-type workload struct {
-	jsonl.Place
-	ID   string `json:"id"`
-	line *jsonl.Line
-}
-
-// decoded is the workload's object as the stream holds it; nil for one that does not decode.
-func (w workload) decoded() map[string]any {
-	var m jsonl.Manifest
-	if w.line.Decode(&m) != nil {
-		return nil
-	}
-	return object{m}.decoded()
-}
-
-// workloads are the objects of the stream.
-func (in *stream) workloads() []workload {
-	var list []workload
-	for _, line := range in.lines {
-		w := workload{line: line}
-		if line.Type == jsonl.TypeManifest && line.Decode(&w) == nil {
-			list = append(list, w)
-		}
-	}
-	return list
-}
-
 // choose finds the workloads that a person names, all of them or none: a typing error in one name
 // is not to be found out from half of the work. Without names it gives all objects.
-func (in *stream) choose(names []string) ([]workload, error) {
-	all := in.workloads()
+func (in *stream) choose(names []string) ([]manifest, error) {
+	all := in.manifests()
 	if len(names) == 0 {
 		return all, nil
 	}
-	var chosen []workload
+	var chosen []manifest
 	for _, name := range names {
-		var found []workload
+		var found []manifest
 		for _, w := range all {
 			if slices.Contains(parseID(w.ID).spellings(), strings.ToLower(name)) {
 				found = append(found, w)
@@ -157,14 +128,14 @@ func (in *stream) choose(names []string) ([]workload, error) {
 		case len(found) > 1:
 			return nil, &stage.Error{Exit: stage.CodeFailed, Word: "ambiguous-workload", Hint: "add the API group to the kind, or feed one source",
 				Err: fmt.Errorf("%s is the name of several objects: %s", name, places(found))}
-		case !slices.ContainsFunc(chosen, func(w workload) bool { return w.line == found[0].line }):
+		case !slices.ContainsFunc(chosen, func(w manifest) bool { return w.line == found[0].line }):
 			chosen = append(chosen, found[0])
 		}
 	}
 	return chosen, nil
 }
 
-func places(list []workload) string {
+func places(list []manifest) string {
 	var texts []string
 	for _, w := range list {
 		texts = append(texts, fmt.Sprintf("%s (%s: %s:%d)", w.ID, w.Source, w.File, w.Line))
@@ -173,7 +144,7 @@ func places(list []workload) string {
 }
 
 // near is a hint at the names that may have been meant.
-func near(name string, all []workload) string {
+func near(name string, all []manifest) string {
 	const most = 5
 	type candidate struct {
 		name     string

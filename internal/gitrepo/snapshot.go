@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
@@ -24,6 +25,44 @@ type Snapshot struct {
 	store  *Store
 	tree   plumbing.Hash
 	prefix string // the folder that this is, for messages; empty for the top
+	seen   *folders
+}
+
+// folders are the trees through which paths were looked up. Five hundred files are looked up through a
+// few folders, and a tree never changes.
+type folders struct {
+	mu     sync.Mutex
+	byHash map[plumbing.Hash]map[string]entry
+	left   int // entries that there is room for
+}
+
+// maxSeen is how many entries are kept.
+const maxSeen = 200_000
+
+// folder gives the entries of a tree by their names.
+func (s *Snapshot) folder(tree plumbing.Hash) (map[string]entry, error) {
+	s.seen.mu.Lock()
+	known := s.seen.byHash[tree]
+	s.seen.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	entries, err := s.store.readTree(tree)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]entry, len(entries))
+	for _, e := range entries {
+		if _, twice := byName[e.name]; !twice {
+			byName[e.name] = e
+		}
+	}
+	s.seen.mu.Lock()
+	defer s.seen.mu.Unlock()
+	if s.seen.left -= len(entries); s.seen.left >= 0 {
+		s.seen.byHash[tree] = byName
+	}
+	return byName, nil
 }
 
 // Snapshot returns the content of the store at a commit (40 hexadecimal digits).
@@ -40,7 +79,8 @@ func (s *Store) Snapshot(revision string) (*Snapshot, error) {
 	if !ok {
 		return nil, fmt.Errorf("reading commit %s: it names no tree", h)
 	}
-	return &Snapshot{Revision: h.String(), Tree: tree.String(), Store: s.dir, store: s, tree: tree}, nil
+	return &Snapshot{Revision: h.String(), Tree: tree.String(), Store: s.dir, store: s, tree: tree,
+		seen: &folders{byHash: map[plumbing.Hash]map[string]entry{}, left: maxSeen}}, nil
 }
 
 // Parents are the commits before this one, the first one first.

@@ -240,14 +240,12 @@ func (s *Snapshot) child(e entry, name string) (entry, error) {
 	if err := badName(name); err != nil {
 		return entry{}, err
 	}
-	entries, err := s.store.readTree(e.hash)
+	entries, err := s.folder(e.hash)
 	if err != nil {
 		return entry{}, err
 	}
-	for _, c := range entries {
-		if c.name == name {
-			return c, nil
-		}
+	if c, there := entries[name]; there {
+		return c, nil
 	}
 	return entry{}, ErrNotFound
 }
