@@ -18,7 +18,7 @@ import (
 const program = "helm-reconcile"
 
 // speech is how helm-reconcile speaks of what it does.
-var speech = reconcile.Words{Things: "releases", Delete: "uninstall", Deleted: "uninstalled"}
+var speech = reconcile.Words{Program: program, Things: "releases", Delete: "uninstall", Deleted: "uninstalled"}
 
 // options are the flags.
 type options struct {
@@ -107,7 +107,7 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 		Cluster: cluster, Sources: charts, Store: store, Lease: o.Lease(s, store),
 		Inventory: helmrel.ID{Namespace: o.InventoryNamespace, Name: o.Inventory},
 		Wanted:    in.wanted(o.DefaultNamespace), From: from, Dropped: o.Drop,
-		Prune: o.Prune, Brake: o.Brake, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Adopt: o.adopt, Again: o.again,
+		Prune: o.Prune, Brake: o.Brake, ID: s.Getenv("SLUICE_RUN"), DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Adopt: o.adopt, Again: o.again,
 		Workers:  o.workers,
 		Report:   out.take,
 		Unheld:   reconcile.Unheld(s),

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"github.com/sluice-gitops/sluice/internal/kube"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
@@ -25,6 +26,8 @@ var app = &stage.App{
 	Reads:  true,
 	Writes: true,
 	Run:    run,
+
+	Commands: speech.Commands(kube.Load),
 	Flags: append(speech.Flags("render and ask the API server, and change nothing"),
 		&cli.BoolFlag{Name: "adopt", Usage: "take over releases of the same name that somebody made by hand"},
 		&cli.BoolFlag{Name: "retry-failed", Usage: "try once more what failed with the same chart and values"},

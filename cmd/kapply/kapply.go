@@ -14,7 +14,7 @@ import (
 )
 
 // words are how kapply speaks of what it does.
-var words = reconcile.Words{Things: "objects", Delete: "delete", Deleted: "deleted"}
+var words = reconcile.Words{Program: "kapply", Things: "objects", Delete: "delete", Deleted: "deleted"}
 
 // options are the flags.
 type options struct {

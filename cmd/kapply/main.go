@@ -24,12 +24,13 @@ around it.`
 // newApp is the program on the clusters that load finds.
 func newApp(load func(kube.Target, string) (*kube.Config, error)) *stage.App {
 	return &stage.App{
-		Name:   "kapply",
-		Usage:  "make a cluster match the manifests of a stream",
-		Manual: manual,
-		Reads:  true,
-		Writes: true,
-		Run:    func(ctx context.Context, s *stage.IO, c *cli.Context) error { return run(ctx, s, c, load) },
+		Name:     "kapply",
+		Usage:    "make a cluster match the manifests of a stream",
+		Manual:   manual,
+		Reads:    true,
+		Writes:   true,
+		Run:      func(ctx context.Context, s *stage.IO, c *cli.Context) error { return run(ctx, s, c, load) },
+		Commands: words.Commands(load),
 		Flags: append(words.Flags("ask the API server what would happen, and change nothing"),
 			&cli.BoolFlag{Name: "wait", Usage: "wait until the objects are ready, --timeout limits it; without effect under --dry-run"},
 			&cli.StringSliceFlag{Name: "prune-kinds", Usage: "with --prune: delete objects of `KIND.group` too; Namespaces, CustomResourceDefinitions, PersistentVolumes and PersistentVolumeClaims are kept unless named; may be repeated"},

@@ -149,6 +149,27 @@ func (p *plan) settle(r *Run, all bool) {
 	}
 }
 
+// mark notes a run that changed something.
+func (p *plan) mark(r *Run) {
+	counts := map[string]int{}
+	changed := false
+	note := func(result *Result) {
+		if result != nil {
+			counts[string(result.Action)]++
+			changed = changed || result.Action == Installed || result.Action == Upgraded || result.Action == RolledBack || result.Action == Uninstalled
+		}
+	}
+	for _, it := range p.items {
+		note(it.result)
+	}
+	for _, u := range p.removals {
+		note(u.result)
+	}
+	if changed {
+		p.inventory.Last = &kube.LastRun{Ended: r.Lease.Now().UTC(), Run: r.ID, Counts: counts}
+	}
+}
+
 func oneLine(text string) string {
 	lines := strings.FieldsFunc(text, func(c rune) bool { return c == '\n' || c == '\r' })
 	for i := range lines {

@@ -42,6 +42,9 @@ type Run struct {
 	// Workers is how many releases are worked on at a time; 1 when zero.
 	Workers int
 
+	// ID names the run in what is kept of it; empty for none.
+	ID string
+
 	// Report takes each result, in the order of Wanted, then those that are in the inventory only.
 	Report func(Result)
 	// Unheld, where set, is told of each of Dropped of which the inventory holds nothing.
@@ -152,6 +155,7 @@ func (r *Run) write(ctx context.Context) error {
 	}
 	stopped := r.act(ctx, p)
 	p.settle(r, stopped == nil)
+	p.mark(r)
 	settling, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleLimit)
 	defer cancel()
 	return errors.Join(stopped, r.Store.Save(settling, p.inventory), p.heldBack())

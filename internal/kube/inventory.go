@@ -85,8 +85,8 @@ func newInventory() *Inventory {
 	return &Inventory{Entries: map[ID]*Entry{}, Sources: map[string]SourceState{}}
 }
 
-// stands says whether there is such an inventory.
-func (inv *Inventory) stands() bool { return len(inv.parts) > 0 }
+// Exists says whether it is kept already.
+func (inv *Inventory) Exists() bool { return len(inv.parts) > 0 }
 
 // version changes whenever somebody writes the inventory.
 func (inv *Inventory) version() string {

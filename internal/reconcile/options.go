@@ -17,6 +17,7 @@ import (
 
 // Words are how a program speaks of what it does.
 type Words struct {
+	Program string // "kapply"
 	Things  string // what it makes: "objects"
 	Delete  string // how it removes them: "delete"
 	Deleted string // "deleted"
@@ -49,8 +50,12 @@ func (w Words) Flags(dryRun string) []cli.Flag {
 		&cli.StringSliceFlag{Name: "drop-source", Usage: fmt.Sprintf("with --prune: %s all that is remembered of the source `NAME`; may be repeated", w.Delete)},
 		&cli.StringFlag{Name: "max-prune", Usage: fmt.Sprintf("with --prune: %s nothing where it would be more than `LIMIT`, a number or a percentage of the %s in the inventory; default 25%%, and 10 in any case", w.Delete, w.Things)},
 		&cli.StringFlag{Name: "confirm-prune", Usage: fmt.Sprintf("with --prune: %s more than --max-prune if the plan is the one of this `DIGEST`, which a run that was held back prints", w.Delete)},
-		&cli.DurationFlag{Name: "lock-timeout", Usage: "wait `DURATION` for another run that is at work on the inventory"},
+		lockTimeout(),
 	}...)
+}
+
+func lockTimeout() cli.Flag {
+	return &cli.DurationFlag{Name: "lock-timeout", Usage: "wait `DURATION` for another run that is at work on the inventory"}
 }
 
 // inventoryFlags say which inventory of which cluster.
@@ -70,7 +75,7 @@ func (w Words) ReadOptions(c *cli.Context) (Options, error) {
 		AssumeWhole: c.Bool("assume-whole"), AllowFewer: c.Bool("allow-fewer"), Replay: c.Bool("replay"),
 		Drop: c.StringSlice("drop-source"), LockTimeout: c.Duration("lock-timeout"), Inventory: c.String("inventory"),
 		InventoryNamespace: c.String("inventory-namespace"), DefaultNamespace: c.String("default-namespace"),
-		Target: kube.Target{Kubeconfig: c.String("kubeconfig"), Context: c.String("context")},
+		Target: target(c),
 	}
 	for _, f := range []struct {
 		name  string
@@ -88,6 +93,10 @@ func (w Words) ReadOptions(c *cli.Context) (Options, error) {
 		return o, stage.Usagef("--lock-timeout is a duration, not %s", o.LockTimeout)
 	}
 	return o, o.readBrake(c)
+}
+
+func target(c *cli.Context) kube.Target {
+	return kube.Target{Kubeconfig: c.String("kubeconfig"), Context: c.String("context")}
 }
 
 func (o *Options) readBrake(c *cli.Context) error {
