@@ -171,8 +171,7 @@ func TestSafety23SecretsAreScrubbedFromMessages(t *testing.T) {
 }
 
 func TestCredentialThatCannotBeUsed(t *testing.T) {
-	w := newWorld(t)
-	w.push(t, "a", "1", noon)
+	w, _ := loginWorld(t)
 	credentials, err := ParseDockerConfig([]byte(`{"auths":{"registry.example":{"auth":"###"},"other":{"auth":"dTpw"}}}`))
 	if err != nil {
 		t.Fatal(err)

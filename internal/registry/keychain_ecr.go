@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	"github.com/google/go-containerregistry/pkg/authn"
 )
 
@@ -63,7 +65,7 @@ func (e *ECR) scope(host string) string {
 
 // login asks a region for a token, which is good for every account there that the identity may read.
 func (e *ECR) login(ctx context.Context, region string, secret func(...string)) (*authn.AuthConfig, error) {
-	config, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region))
+	config, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return nil, errors.New("reading the configuration of AWS: it cannot be read")
 	}
@@ -87,20 +89,20 @@ func (e *ECR) login(ctx context.Context, region string, secret func(...string)) 
 	return nil, fmt.Errorf("asking ECR in %s for a login: the answer holds none", region)
 }
 
-// awsWords is what went wrong, without what the library shows of requests and answers.
+// awsWords is what went wrong, without what the library shows of requests, answers and the output of
+// programs.
 func awsWords(ctx context.Context, err error) string {
 	var api smithy.APIError
+	var network *net.OpError
 	switch {
-	case errors.As(err, &api):
+	case errors.As(err, &api) && api.ErrorCode() != "":
 		return api.ErrorCode() + words(api.ErrorMessage())
 	case ctx.Err() != nil:
 		return "no answer in time"
-	case strings.Contains(err.Error(), "no EC2 IMDS role found"), strings.Contains(err.Error(), "access disabled to EC2 IMDS"):
+	case strings.Contains(err.Error(), "no EC2 IMDS role found"):
 		return "there is none in the environment, in ~/.aws, of the pod or of the machine"
+	case errors.As(err, &network):
+		return network.Op + ": " + network.Err.Error()
 	}
-	_, text := classify(err)
-	if strings.Contains(text, "://") {
-		text = "no answer"
-	}
-	return text
+	return "aws sts get-caller-identity shows why"
 }

@@ -191,7 +191,8 @@ func TestSafety23ECRThatFails(t *testing.T) {
 		{"no login", `{"authorizationData":[]}`, 200, map[string]string{"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "canary-s3cret"},
 			"asking ECR in eu-west-1 for a login: the answer holds none"},
 		{"nobody", ``, 500, nil, "finding an identity for AWS: there is none in the environment, in ~/.aws, of the pod or of the machine"},
-		{"no token file", ``, 500, map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere/token", "AWS_ROLE_ARN": "arn:aws:iam::111111111111:role/r"}, "finding an identity for AWS: "},
+		{"no token file", ``, 500, map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere/token", "AWS_ROLE_ARN": "arn:aws:iam::111111111111:role/r"}, "finding an identity for AWS: aws sts get-caller-identity shows why"},
+		{"a program's output", ``, 500, map[string]string{"AWS_CONFIG_FILE": "testdata/aws-config"}, "finding an identity for AWS: aws sts get-caller-identity shows why"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			noCloud(t)
