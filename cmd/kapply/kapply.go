@@ -24,12 +24,15 @@ type options struct {
 	pruneKinds  []kube.GroupKind
 	foreground  bool
 	force       []string // managers; "all" stands for every one
+	verify      bool
+	diff        bool
+	events      string // see kube.Sync
 	concurrency int
 }
 
 func readOptions(c *cli.Context) (options, error) {
 	common, err := words.ReadOptions(c)
-	o := options{Options: common, wait: c.Bool("wait"), force: c.StringSlice("force-conflicts"), concurrency: c.Int("concurrency")}
+	o := options{Options: common, wait: c.Bool("wait"), force: c.StringSlice("force-conflicts"), diff: c.Bool("diff"), concurrency: c.Int("concurrency")}
 	if err != nil {
 		return o, err
 	}
@@ -42,6 +45,15 @@ func readOptions(c *cli.Context) (options, error) {
 	}
 	if err := o.readPrune(c); err != nil {
 		return o, err
+	}
+	if c.Bool("events") {
+		o.events = "kapply"
+	}
+	switch how := c.String("verify"); how {
+	case "digests", "dry-run":
+		o.verify = how == "dry-run"
+	default:
+		return o, stage.Usagef("--verify is digests or dry-run, not %s", how)
 	}
 	if o.concurrency < 1 {
 		return o, stage.Usagef("--concurrency is a number of requests from 1, not %d", o.concurrency)
@@ -103,6 +115,7 @@ func apply(ctx context.Context, s *stage.IO, o options, config *kube.Config, in 
 	if err != nil {
 		return err
 	}
+	client.Note = func(text string) { s.Debugf("%s", text) }
 	defer func() { s.Debugf("%d requests to the API server", client.Requests()) }()
 	o.Settle(config.Namespace)
 	store, err := kube.NewStore(client, "kapply", o.InventoryNamespace, o.Inventory)
@@ -115,6 +128,7 @@ func apply(ctx context.Context, s *stage.IO, o options, config *kube.Config, in 
 		Prune: o.Prune, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Wait: o.wait,
 		Brake: o.Brake, PruneKinds: o.pruneKinds, Foreground: o.foreground, ID: s.Getenv("SLUICE_RUN"),
 		Skip: o.skip, DefaultNamespace: o.DefaultNamespace, Concurrency: o.concurrency,
+		Verify: o.verify, Diff: o.diff, Events: o.events,
 		Force: o.force, ForceAll: slices.Contains(o.force, "all"),
 		Report:   out.take,
 		Unheld:   reconcile.Unheld(s),

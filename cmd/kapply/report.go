@@ -84,6 +84,7 @@ func (r *report) write(result kube.Result, m manifest) {
 		record.Drift = append(record.Drift, jsonl.Drift{Manager: d.Manager, Fields: append([]string{}, d.Fields...)})
 	}
 	r.totals[kube.Action(record.Action)]++
+	r.show(result, record.ID)
 	_ = r.s.Write(record) // a broken stdout is seen at the end of the run
 	if result.Err != nil {
 		r.fail(result, m, record.ID)

@@ -51,7 +51,7 @@ func (s *Sync) askAgain(ctx context.Context, p *plan) error {
 		}
 		group.Go(func() error {
 			_, err := s.applyOnce(ctx, it, true)
-			if refusal(err) && !strings.Contains(err.Error(), "does not support dry run") {
+			if refusal(err) && !s.toRecreate(it, err) && !strings.Contains(err.Error(), "does not support dry run") {
 				it.apply = false
 				it.finish(Failed, "", applyError(err, it.id.GroupKind()))
 			}

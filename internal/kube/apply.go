@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,7 +17,7 @@ import (
 type applied struct {
 	code  int
 	meta  partialMetadata
-	whole json.RawMessage // the object; only for a diff
+	whole json.RawMessage // the answer; for a diff it is the whole object
 	taken []conflict      // fields that were taken from others, by force
 	notes []string        // what else there is to say
 }
@@ -45,9 +46,15 @@ func (s *Sync) sendApply(ctx context.Context, it *item, dryRun, force bool, a *a
 		method: http.MethodPatch, path: it.resource.path(it.id.Namespace, it.id.Name), query: query,
 		accept: metadataOnly, contentType: applyPatch, body: it.body,
 	}
-	var answer partial
-	if a.code, err = s.Client.do(ctx, r, &answer); err != nil {
+	if s.Diff {
+		r.accept = plainJSON
+	}
+	if a.code, err = s.Client.do(ctx, r, &a.whole); err != nil {
 		return err
+	}
+	var answer partial
+	if err := json.Unmarshal(a.whole, &answer); err != nil {
+		return badAnswer(fmt.Errorf("reading the answer to %s %s: %w", r.method, r.path, err))
 	}
 	a.meta = answer.Metadata
 	return nil
@@ -97,11 +104,24 @@ func noAccountYet(err error) bool {
 		strings.Contains(err.Error(), `serviceaccount "default" not found`)
 }
 
+// encounter is how an object was found, and what came of it.
+type encounter struct {
+	known        bool // it is there, and is the one that was applied from here
+	firstContact bool // it is there, and was not applied from here before
+	drifted      bool // it differs although git says nothing new of it
+	deleted      bool // it was applied from here and is gone
+	replaced     bool // it is not the one that was applied from here
+
+	drift  []Drift // known once it was applied
+	change *Change
+}
+
 // remember keeps what the plan found, before the inventory is written ahead.
 func (it *item) remember() {
 	e, l := it.entry, it.live
+	it.known = e != nil && l != nil && e.UID == l.UID
 	it.firstContact = l != nil && (e == nil || e.Applied == "" || e.UID != l.UID)
-	it.drifted = e != nil && l != nil && e.UID == l.UID && e.Applied == it.digest
+	it.drifted = it.known && e.Applied == it.digest
 	it.deleted = e != nil && e.UID != "" && l == nil
 	it.replaced = e != nil && e.UID != "" && l != nil && e.UID != l.UID
 }
@@ -117,6 +137,9 @@ func (it *item) explain(a applied) string {
 	case it.drifted:
 		if lost := driftBetween(it.live.managed, a.meta.ManagedFields); lost != nil {
 			it.drift = lost
+		}
+		if it.drift == nil && it.live.Changed != a.meta.live().Changed {
+			it.drift = []Drift{{Manager: Manager}}
 		}
 	}
 	if it.drift != nil {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -42,6 +43,25 @@ func newChange(before, after json.RawMessage) (*Change, error) {
 	}
 	c.After, err = plainYAML(is)
 	return c, err
+}
+
+// look reads an object as it is, for a diff; nil where there is none, or none is asked for.
+func (s *Sync) look(ctx context.Context, it *item) (object json.RawMessage, err error) {
+	if !s.Diff || it.live == nil {
+		return nil, nil
+	}
+	_, err = s.Client.Get(ctx, it.resource, it.id.Namespace, it.id.Name, &object)
+	return object, err
+}
+
+// compare notes what has changed. What cannot be read for people is not shown to them.
+func (it *item) compare(action Action, before, after json.RawMessage) {
+	if before == nil && it.live != nil || action == Unchanged {
+		return
+	}
+	if c, err := newChange(before, after); err == nil && !bytes.Equal(c.Before, c.After) {
+		it.change = c
+	}
 }
 
 func plainYAML(object map[string]any) ([]byte, error) {

@@ -32,6 +32,7 @@ func (s *Sync) execute(ctx context.Context, p *plan) error {
 	if err := s.Store.Save(ctx, p.inventory); err != nil {
 		return err
 	}
+	s.wrote = true
 	w.noteDone()
 	w.apply()
 	if !w.stopped() {
@@ -172,7 +173,14 @@ func (w *worker) apply() {
 }
 
 func (w *worker) applyItem(it *item) {
-	a, err := w.applyPatiently(it)
+	before, err := w.s.look(w.hand, it)
+	var a applied
+	if err == nil {
+		a, err = w.applyPatiently(it)
+	}
+	if w.s.toRecreate(it, err) {
+		a, err = w.recreate(it, err)
+	}
 	if err != nil {
 		w.noteRefusal(it, err)
 		w.finish(it, Failed, "", applyError(err, it.id.GroupKind()))
@@ -185,7 +193,9 @@ func (w *worker) applyItem(it *item) {
 	entry.Applied, entry.Fields = it.digest, after.Fields
 	entry.note(extraRefused, "")
 	w.mu.Unlock()
-	w.finish(it, outcome(it, a.code, after, false), it.explain(a), nil)
+	action := outcome(it, a.code, after, false)
+	it.compare(action, before, a.whole)
+	w.finish(it, action, it.explain(a), nil)
 }
 
 // outcome tells a change from an apply that the server found to change nothing. Under a dry run

@@ -186,6 +186,10 @@ func sortedDrift(fields map[string][]string) []Drift {
 func describeDrift(drift []Drift) string {
 	var parts []string
 	for _, d := range drift {
+		if d.Fields == nil {
+			parts = append(parts, "took back what somebody had applied as "+d.Manager)
+			continue
+		}
 		if d.Manager == "" {
 			parts = append(parts, "brought back "+few(d.Fields)+" that had been removed")
 			continue

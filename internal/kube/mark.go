@@ -21,6 +21,9 @@ func (s *Sync) counting() *Sync {
 	counted.counts = map[string]int{}
 	counted.Report = func(r Result) {
 		counted.counts[string(r.Action)]++
+		if r.Action == Failed {
+			counted.failures = append(counted.failures, r)
+		}
 		s.Report(r)
 	}
 	return &counted

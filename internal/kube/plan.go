@@ -34,11 +34,7 @@ type item struct {
 	apply    bool   // it has to be sent
 	late     bool   // its kind comes with a CRD of this run
 
-	firstContact bool    // it is there, and was not applied from here before
-	drifted      bool    // it differs although git says nothing new of it
-	deleted      bool    // it was applied from here and is gone
-	replaced     bool    // it is not the one that was applied from here
-	drift        []Drift // known once it was applied
+	encounter
 
 	done *Result
 }
@@ -162,7 +158,7 @@ func both(a, b string) string {
 }
 
 func (it *item) finish(action Action, message string, err error) {
-	it.done = &Result{Index: it.index, ID: it.id, Source: it.Source, Action: action, Message: message, Drift: it.drift, Err: err}
+	it.done = &Result{Index: it.index, ID: it.id, Source: it.Source, Action: action, Message: message, Drift: it.drift, Change: it.change, Err: err}
 }
 
 // toLookAt are the objects whose state decides: those wanted, and those that may be pruned.
@@ -226,7 +222,7 @@ func (p *plan) decideItem(s *Sync, it *item) {
 		it.remember()
 		return
 	}
-	if l != nil {
+	if l != nil && !s.Verify {
 		l.managed = nil
 	}
 }

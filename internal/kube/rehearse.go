@@ -41,8 +41,14 @@ func (s *Sync) rehearse(ctx context.Context, p *plan) error {
 }
 
 func (w *worker) ask(it *item) {
-	a, err := w.s.applyOnce(w.hand, it, true)
+	before, err := w.s.look(w.hand, it)
+	var a applied
+	if err == nil {
+		a, err = w.s.applyOnce(w.hand, it, true)
+	}
 	switch {
+	case w.s.toRecreate(it, err):
+		w.finish(it, Configured, "deleted and made anew: "+whatIsImmutable(err), nil)
 	case apierrors.IsNotFound(err) && w.bringsNamespace(it.id.Namespace):
 		w.finish(it, Created, "not checked: its namespace comes with this run", nil)
 	case err != nil:
@@ -51,7 +57,9 @@ func (w *worker) ask(it *item) {
 		if from := clientSideManagers(a.meta.ManagedFields); it.firstContact && from != nil {
 			a.notes, a.taken = append(a.notes, describeTakeOver(from)), nil
 		}
-		w.finish(it, outcome(it, a.code, a.meta.live(), true), it.explain(a), nil)
+		action := outcome(it, a.code, a.meta.live(), true)
+		it.compare(action, before, a.whole)
+		w.finish(it, action, it.explain(a), nil)
 	}
 }
 

@@ -38,6 +38,11 @@ func NewStore(client *Client, tool, namespace, name string) (*Store, error) {
 	return &Store{client: client, namespace: namespace, name: name, object: "sluice-" + tool + "-" + name}, nil
 }
 
+// involve is the ConfigMap as the object of an event.
+func (s *Store) involve(inv *Inventory) involved {
+	return involved{APIVersion: "v1", Kind: "ConfigMap", Namespace: s.namespace, Name: s.object}
+}
+
 // Owner is the identity of the inventory.
 func (s *Store) Owner() Owner { return Owner{s.namespace, s.name} }
 

@@ -46,6 +46,13 @@ type Sync struct {
 	// everybody's are. Those that people have set by hand (with kubectl) are taken in any case.
 	Force    []string
 	ForceAll bool
+	// Verify asks the API server about every object, in place of trusting digests.
+	Verify bool
+	// Diff gives results of changed objects the object before and after: one more request each.
+	Diff bool
+	// Events is the program that Kubernetes Events are written in the name of: one about each object
+	// that failed, and one about the inventory, of a run that wrote. Empty for none.
+	Events string
 	// Wait waits until what is wanted is ready, or cannot become so.
 	Wait bool
 
@@ -61,7 +68,9 @@ type Sync struct {
 	// Progress, where set, is told how far long work is.
 	Progress func(label string, done, total int)
 
-	counts map[string]int // of the results
+	counts   map[string]int // of the results
+	failures []Result
+	wrote    bool // it has written the inventory ahead
 }
 
 // Source is one source of the objects.
@@ -100,6 +109,8 @@ type Result struct {
 	Message string
 	// Drift is what others had changed and was put right.
 	Drift []Drift
+	// Change is set with Sync.Diff, where the object was changed, or under a dry run would be.
+	Change *Change
 	// Err is set when the action is Failed. See [Explain].
 	Err error
 	// NotReady says that the object was applied, but did not become ready. It comes as a second
@@ -136,6 +147,7 @@ func (s *Sync) Run(ctx context.Context) error {
 	if err == nil {
 		err = s.wait(ctx, plan)
 	}
+	s.announce(ctx, plan)
 	if err == nil && plan.braked != nil {
 		err = plan.braked
 	}
@@ -197,6 +209,9 @@ func (s *Sync) planOnce(ctx context.Context) (*plan, error) {
 		return nil, err
 	}
 	p.decideItems(s, seen)
+	if err := s.verify(ctx, p); err != nil {
+		return nil, err
+	}
 	if err := s.askAgain(ctx, p); err != nil {
 		return nil, err
 	}
