@@ -273,7 +273,14 @@ func TestSafety10NoDeleteWithoutPrune(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--prune")
-	flags := []string{"--dry-run", "--wait", "--replay", "--assume-whole", "--allow-fewer", "--drop-source=other", "--skip=Secret"}
+	flags := []string{"--dry-run", "--wait", "--replay", "--skip=Secret", "--force-conflicts=all", "--lock-timeout=1s", "--inventory=default"}
+	for _, flag := range []string{"--assume-whole", "--allow-fewer", "--drop-source=other", "--max-prune=100%", "--confirm-prune=0123456789abcdef0123",
+		"--prune-kinds=Namespace", "--cascade=foreground"} {
+		o := w.mustRun(2, stream(fetched{name: "config", revision: strings.Repeat("3", 40), yaml: configMaps("a")}), flag)
+		if !strings.Contains(o.stderr, "--prune") {
+			t.Errorf("%s without --prune:\n%s", flag, o.stderr)
+		}
+	}
 	gone := deletes(w.requests(func() {
 		for set := range 1 << len(flags) {
 			var args []string
