@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -26,6 +27,7 @@ type town struct {
 	namespace string
 	revision  int
 	change    func(*Sync)
+	ctx       context.Context // of runs, the test's when nil
 }
 
 func newTown(t *testing.T) *town {
@@ -57,7 +59,11 @@ func (w *town) run(documents ...string) map[string]Result {
 	if w.change != nil {
 		w.change(job)
 	}
-	if err := job.Run(w.Context()); err != nil {
+	ctx := w.ctx
+	if ctx == nil {
+		ctx = w.Context()
+	}
+	if err := job.Run(ctx); err != nil {
 		w.Fatal(err)
 	}
 	return results

@@ -3,59 +3,30 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"sync"
+	"net/http"
+	"net/url"
 	"time"
 
-	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	unstructuredjson "k8s.io/apimachinery/pkg/util/json"
 )
 
 // passiveGroups and passiveKinds are ready as soon as they exist; asking for them would read
 // Secrets for nothing.
 var (
-	passiveGroups = map[string]bool{"rbac.authorization.k8s.io": true, "admissionregistration.k8s.io": true}
-	passiveKinds  = map[string]bool{"ConfigMap": true, "Secret": true, "ServiceAccount": true, "LimitRange": true, "Namespace": true}
+	passiveGroups = map[string]bool{
+		"rbac.authorization.k8s.io": true, "admissionregistration.k8s.io": true, "networking.k8s.io": true,
+		"scheduling.k8s.io": true, "storage.k8s.io": true,
+	}
+	passiveKinds = map[string]bool{"ConfigMap": true, "Secret": true, "ServiceAccount": true, "LimitRange": true, "Namespace": true}
 )
-
-// wait waits until everything that was applied is ready, and reports what is not: as soon as
-// it cannot become so, and else when the context ends. It does not fail the run.
-func (s *Sync) wait(ctx context.Context, p *plan) error {
-	if !s.Wait || s.DryRun {
-		return nil
-	}
-	var waiting sync.WaitGroup
-	atOnce := make(chan struct{}, s.concurrency())
-	var mu sync.Mutex
-	done, total := 0, 0
-	for _, it := range p.items {
-		if !it.toWaitFor() {
-			continue
-		}
-		total++
-		waiting.Add(1)
-		go func() {
-			defer waiting.Done()
-			err := s.waitFor(ctx, it, atOnce)
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			if s.Progress != nil {
-				s.Progress("ready", done, total)
-			}
-			if err != nil {
-				s.Report(Result{Index: it.index, ID: it.id, Source: it.Source, Action: Failed, NotReady: true, Err: err})
-			}
-		}()
-	}
-	waiting.Wait()
-	return nil
-}
 
 func (it *item) toWaitFor() bool {
 	switch {
-	case it.done == nil, it.resource == nil:
+	case it.done == nil, it.resource == nil, !it.resource.canList():
 		return false
 	case passiveGroups[it.id.Group], it.id.Group == "" && passiveKinds[it.id.Kind]:
 		return false
@@ -63,55 +34,210 @@ func (it *item) toWaitFor() bool {
 	return it.done.Action == Created || it.done.Action == Configured || it.done.Action == Unchanged
 }
 
-// waitFor asks again and again, less often with time.
-func (s *Sync) waitFor(ctx context.Context, it *item, atOnce chan struct{}) error {
-	reason := errors.New("it was not looked at")
-	for pause := 100 * time.Millisecond; ; pause = min(pause*3/2, 3*time.Second) {
-		select {
-		case atOnce <- struct{}{}:
-			ready, failed, err := s.Client.ready(ctx, it)
-			<-atOnce
-			switch {
-			case ready:
-				return nil
-			case failed:
-				return &Error{Code: "not-ready", Err: fmt.Errorf("cannot become ready: %w", err)}
-			case ctx.Err() == nil:
-				reason = err
-			}
-		case <-ctx.Done():
+// waiter waits for objects, in rounds.
+type waiter struct {
+	s       *Sync
+	began   time.Time
+	left    []*waited
+	done    int
+	lists   map[*Resource]*lister
+	classes map[string]binding // by name of a StorageClass
+}
+
+// waited is an object that is not ready yet.
+type waited struct {
+	*item
+	uid    string
+	object *unstructured.Unstructured // nil where there is none
+	unseen *verdict                   // why it could not be looked at
+	state  verdict                    // as it was judged last
+
+	asked    time.Time // when its pods were looked at last
+	troubled time.Time // since when they are in trouble, without a pause
+	words    string    // the trouble
+}
+
+// wait waits until everything that was applied is ready, and reports what is not: as soon as it does
+// not look as if it would become so, and else when the context ends. It does not fail the run.
+func (s *Sync) wait(ctx context.Context, p *plan) error {
+	if !s.Wait || s.DryRun {
+		return nil
+	}
+	w := &waiter{s: s, began: time.Now(), lists: map[*Resource]*lister{}, classes: map[string]binding{}}
+	for _, it := range p.items {
+		if !it.toWaitFor() {
+			continue
+		}
+		w.left = append(w.left, &waited{item: it, uid: p.inventory.Entries[it.id].UID, state: verdict{words: "it was not looked at"}})
+		if w.lists[it.resource] == nil {
+			w.lists[it.resource] = &lister{client: s.Client, r: it.resource, label: s.Store.Owner().label()}
+		}
+	}
+	for pause := 100 * time.Millisecond; len(w.left) > 0; pause = min(pause*3/2, 3*time.Second) {
+		if w.round(ctx); len(w.left) == 0 {
+			break
 		}
 		select {
 		case <-ctx.Done():
-			return &Error{Code: "not-ready", Hint: "--timeout sets how long to wait", Err: fmt.Errorf("not ready in time: %w", reason)}
+			w.giveUp()
 		case <-time.After(pause):
+		}
+	}
+	return nil
+}
+
+// round looks at everything once.
+func (w *waiter) round(ctx context.Context) {
+	w.look(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	for _, it := range w.left {
+		it.state = w.judge(ctx, it)
+	}
+	w.askPods(ctx)
+	var still []*waited
+	for _, it := range w.left {
+		switch it.state.end {
+		case ready:
+			w.done++
+		case lost:
+			w.done++
+			w.report(it, it.state.err())
+		default:
+			still = append(still, it)
+		}
+	}
+	if w.s.Progress != nil {
+		w.s.Progress("ready", w.done, w.done+len(still))
+	}
+	w.left = still
+}
+
+func (w *waiter) report(it *waited, err error) {
+	w.s.Report(Result{Index: it.index, ID: it.id, Source: it.Source, Action: Failed, NotReady: true, Err: err})
+}
+
+// giveUp reports what is left when the time is over.
+func (w *waiter) giveUp() {
+	for _, it := range w.left {
+		w.report(it, &Error{Code: "not-ready", Hint: "--timeout sets how long to wait",
+			Err: fmt.Errorf("not ready in time: %s", it.state.with(it.words))})
+	}
+	w.left = nil
+}
+
+// look reads all objects: one list for each kind.
+func (w *waiter) look(ctx context.Context) {
+	byKind := map[*Resource][]*waited{}
+	for _, it := range w.left {
+		byKind[it.resource] = append(byKind[it.resource], it)
+	}
+	var group errgroup.Group
+	group.SetLimit(w.s.concurrency())
+	for r, items := range byKind {
+		group.Go(func() error { w.lists[r].look(ctx, items); return nil })
+	}
+	_ = group.Wait()
+}
+
+// lister reads the objects of one kind: by one list of those with our label, by one for each namespace
+// where more is forbidden, and object by object where all lists are.
+type lister struct {
+	client *Client
+	r      *Resource
+	label  string
+	narrow bool            // the whole cluster must not be listed
+	closed map[string]bool // namespaces that must not be listed
+}
+
+func (l *lister) look(ctx context.Context, items []*waited) {
+	byNamespace := map[string][]*waited{}
+	for _, it := range items {
+		it.object, it.unseen = nil, nil
+		byNamespace[it.id.Namespace] = append(byNamespace[it.id.Namespace], it)
+	}
+	if len(byNamespace) > 1 && !l.narrow && l.list(ctx, "", items) {
+		return
+	}
+	for namespace, items := range byNamespace {
+		if len(items) == 1 || l.closed[namespace] || !l.list(ctx, namespace, items) {
+			for _, it := range items {
+				it.object, it.unseen = l.get(ctx, it)
+			}
 		}
 	}
 }
 
-// ready looks at an object once. Failed says that waiting is of no use.
-func (c *Client) ready(ctx context.Context, it *item) (ready, failed bool, err error) {
+// list says whether it may be listed.
+func (l *lister) list(ctx context.Context, namespace string, items []*waited) (allowed bool) {
+	var answer struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	_, err := l.client.do(ctx, request{method: http.MethodGet, path: l.r.path(namespace, ""),
+		query: url.Values{"labelSelector": {InventoryLabel + "=" + l.label}}}, &answer)
+	if apierrors.IsForbidden(err) {
+		l.narrow = true
+		if namespace != "" {
+			if l.closed == nil {
+				l.closed = map[string]bool{}
+			}
+			l.closed[namespace] = true
+		}
+		return false
+	}
+	found := map[ID]*unstructured.Unstructured{}
+	for _, raw := range answer.Items {
+		object, decoded := l.decode(raw)
+		if decoded != nil {
+			err = decoded
+			break
+		}
+		found[ID{l.r.Group, l.r.Kind, object.GetNamespace(), object.GetName()}] = object
+	}
+	for _, it := range items {
+		switch it.object = found[it.id]; {
+		case err != nil:
+			it.unseen = unseen(err)
+		case it.object == nil: // gone, or without our label
+			it.object, it.unseen = l.get(ctx, it)
+		}
+	}
+	return true
+}
+
+// get reads one object; nil where there is none.
+func (l *lister) get(ctx context.Context, it *waited) (*unstructured.Unstructured, *verdict) {
 	var raw json.RawMessage
-	found, err := c.Get(ctx, it.resource, it.id.Namespace, it.id.Name, &raw)
+	found, err := l.client.Get(ctx, l.r, it.id.Namespace, it.id.Name, &raw)
 	if err != nil {
-		return false, false, err
+		return nil, unseen(err)
 	}
 	if !found {
-		return false, true, errors.New("it has been deleted")
+		return nil, nil
 	}
-	var object unstructured.Unstructured
-	if err := object.UnmarshalJSON(raw); err != nil {
-		return false, true, err
-	}
-	state, err := status.Compute(&object)
+	object, err := l.decode(raw)
 	if err != nil {
-		return false, true, err
+		return nil, unseen(err)
 	}
-	switch state.Status {
-	case status.CurrentStatus:
-		return true, false, nil
-	case status.FailedStatus:
-		return false, true, errors.New(state.Message)
+	return object, nil
+}
+
+// decode reads an object. Those of a list say neither kind nor version.
+func (l *lister) decode(raw []byte) (*unstructured.Unstructured, error) {
+	object := &unstructured.Unstructured{}
+	if err := unstructuredjson.Unmarshal(raw, &object.Object); err != nil {
+		return nil, badAnswer(err)
 	}
-	return false, false, errors.New(state.Message)
+	object.SetAPIVersion(apiVersion(l.r.Group, l.r.Version))
+	object.SetKind(l.r.Kind)
+	return object, nil
+}
+
+// unseen is the verdict on what could not be looked at. What is forbidden stays so.
+func unseen(err error) *verdict {
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		return &verdict{end: lost, because: explained(err, "waiting for it")}
+	}
+	return &verdict{words: err.Error()}
 }
