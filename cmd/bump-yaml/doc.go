@@ -53,7 +53,7 @@
 // The commit's parent is the tip of the remote's branch, the push is compare-and-swap, and the
 // branch is read back afterwards. There is no force. Where the remote has moved since git-fetch,
 // the whole source is read anew at its new tip, and the picks whose images are still written
-// there, under the same policy, are made again; five times at most. A push that the server
+// there, under the same policy, are made again; twenty times at most. A push that the server
 // rejects is an error with the server's words.
 //
 // With --push-branch NAME the commit goes to a branch for review, and the deployed branch stays as it

@@ -13,9 +13,10 @@ import (
 )
 
 // tries is how often a commit is made and pushed before the remote is taken to be too lively.
-const tries = 5
+const tries = 20
 
-// pause is the time before the second try; it doubles with every further one.
+// pause is the time before another try. Of several who push at once one gets through each time, so
+// nobody waits for long.
 const pause = 50 * time.Millisecond
 
 // job is the work on one source.
@@ -128,7 +129,7 @@ func (j *job) commit(ctx context.Context, p plan) {
 			j.fail(gitrepo.CodeMoved, fmt.Sprintf("gave up after %d tries: %v", tries, err), "somebody else pushes all the time; run again")
 			return
 		case errors.Is(err, gitrepo.ErrMoved):
-			snap, p, err = j.catchUp(ctx, repo, p, pause<<(try-1))
+			snap, p, err = j.catchUp(ctx, repo, p)
 		}
 		if err != nil {
 			j.failGit(err)
@@ -160,11 +161,11 @@ func (j *job) open() (*gitrepo.Repo, error) {
 }
 
 // catchUp reads the source anew where the remote has moved, and plans the edits on top of that.
-func (j *job) catchUp(ctx context.Context, repo *gitrepo.Repo, p plan, after time.Duration) (*gitrepo.Snapshot, plan, error) {
+func (j *job) catchUp(ctx context.Context, repo *gitrepo.Repo, p plan) (*gitrepo.Snapshot, plan, error) {
 	select {
 	case <-ctx.Done():
 		return nil, p, ctx.Err()
-	case <-time.After(after):
+	case <-time.After(pause):
 	}
 	snap, err := repo.FetchBranch(ctx, j.source.Branch)
 	if err != nil {
