@@ -71,6 +71,11 @@
 // the earlier one in place. A stream that was cut short or filtered installs and upgrades what it
 // has, uninstalls nothing, says so, and exits with 4.
 //
+// More than a quarter of the releases in the inventory, or ten where that is more, is not uninstalled in
+// one run: --max-prune sets another limit. Such a run does all else, prints the digest of the plan, and
+// exits with 4; --confirm-prune DIGEST, or helm-reconcile confirm DIGEST before a later run, passes that
+// plan and no other. helm-reconcile status prints what the inventory holds.
+//
 // Refused, with exit code 4 and nothing changed: a stream that was fetched before the one that was
 // applied last (--replay passes it), a source that brings fewer HelmReleases than the same commit
 // brought before (--allow-fewer passes it), and planned manifests without --dry-run.

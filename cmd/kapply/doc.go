@@ -29,29 +29,59 @@
 //
 // A namespaced object whose manifest names no namespace goes to --default-namespace, else to
 // that of the kubeconfig's context. An object with the annotation fluxcd.io/ignore: "true", in
-// git or in the cluster, is left alone altogether; with "sync_only" it is applied and not pruned.
+// git or in the cluster, is left alone altogether; with "sync_only", or with sluice.dev/prune:
+// disabled, it is applied and not pruned, now or once it is gone from git: then it is yours to
+// delete by hand.
+//
+// What the API server refuses is asked of it again in every run, by a dry run of that object. As
+// long as it is refused, and there is nothing else to do, nothing is written.
 //
 // # The inventory
 //
 // What was applied is remembered in the ConfigMap sluice-kapply-NAME, object by object with its
-// UID and the source it came from. A run in which nothing differs writes nothing. A run that
-// writes takes the Lease of the same name first; if another run holds it, kapply exits with 7
-// and has changed nothing. A run that was killed keeps others out for 30 seconds.
+// UID and the source it came from: 5,000 objects and more in one; beyond that in further ConfigMaps,
+// sluice-kapply-NAME.1 and so on, which the first one names. One of these that is missing or
+// damaged is an error, never an empty inventory; none is ever deleted. A run in which nothing
+// differs writes nothing. A run that writes takes the Lease of the same name first; if another run
+// holds it, kapply waits for --lock-timeout, then exits with 7 and has changed nothing. A run that
+// was killed keeps others out for 30 seconds.
+//
+// Every object carries the annotation sluice.dev/inventory: NAMESPACE/NAME. An object that names
+// another inventory is neither applied nor deleted: the first is an error, and at the second the
+// inventory forgets the object. That an object names this inventory is no reason for anything. The
+// label of the same name, NAMESPACE.NAME, is for people: kubectl get all -A -l sluice.dev/inventory.
+//
+//	kapply status            what the inventory holds, at which revisions, and the last run
+//	kapply confirm DIGEST    lets the next run delete what a run has held back
 //
 // # Pruning
 //
 // Deleted is only what the inventory holds, with the UID it was made with, of a source that is
 // in this stream and whole. A stream that was cut short, filtered, or that misses a file which
 // did not parse, applies what it has, deletes nothing, says so, and exits with 4. Objects of a
-// source that is not in the stream are never touched, until --drop-source names it. Namespaces,
-// CustomResourceDefinitions, PersistentVolumes and PersistentVolumeClaims are not deleted.
-// While objects of a source fail to apply none of it is deleted.
+// source that is not in the stream are never touched, until --drop-source names it. While objects of
+// a source fail to apply none of it is deleted. What an object owns is deleted after it, with
+// --cascade foreground before it. An object that a finalizer keeps, or a pod that takes its time, is
+// named with its finalizers, and stays in the inventory until a run finds it gone.
+//
+// Namespaces, CustomResourceDefinitions, PersistentVolumes and PersistentVolumeClaims are not
+// deleted unless --prune-kinds names them; and a Namespace or CustomResourceDefinition not while an
+// object of the inventory or of the stream stays that would go with it. Others' objects in such a
+// Namespace do go with it.
+//
+// More than a quarter of what the inventory holds, or ten objects where that is more, is not deleted
+// in one run: --max-prune sets another limit, 0 for none at all. Such a run, a dry run too, does all
+// else, says how many there are and the digest of the plan, and exits with 4. The plan is what would
+// be deleted, each object with its UID, by this inventory; --confirm-prune DIGEST lets this run carry
+// it out, and kapply confirm DIGEST a later one, which uses the confirmation up. The digest of
+// another plan is refused.
 //
 // Refused, with exit code 4 and nothing changed: a stream that was fetched before the one that
 // was applied last (--replay passes it), and a source that brings fewer objects than the same
 // commit brought before (--allow-fewer passes it). A run in which nothing differs does not note
-// when its stream was fetched, for it writes nothing: a stream that was fetched before such a run,
-// but after the last one that wrote, is applied although git stood elsewhere in between.
+// when its stream was fetched, for it writes nothing. A new revision is always noted, so this lets
+// one stream pass that it should not: one fetched between two runs of the very same revision, while
+// the branch stood elsewhere and before it was set back to it.
 //
 // # Dry run
 //

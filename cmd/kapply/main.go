@@ -18,6 +18,10 @@ What would change, without changing it:
 
    git-fetch https://git.example/team/config.git | kapply --prune --dry-run --output table
 
+A run that would delete more than --max-prune allows deletes nothing, and prints the digest of its plan:
+
+   kapply confirm 0123456789abcdef0123
+
 The cluster is the one that kubectl would take: KUBECONFIG, ~/.kube/config, or, in a pod, the one
 around it.`
 
