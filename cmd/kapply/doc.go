@@ -25,7 +25,32 @@
 // CustomResourceDefinitions, then what is cluster-wide, then the rest, webhook configurations
 // last. Kinds whose CRD comes in the same stream are waited for. A field that somebody has
 // changed with kubectl is taken back; a field that a controller or another tool owns is a
-// conflict, an error of that object that names manager and field.
+// conflict, an error of that object that names manager and field. --force-conflicts NAME takes
+// such fields from the manager of that name, --force-conflicts all from everybody.
+//
+// An object that was applied client-side before, with kubectl or by Flux v1, is taken over when
+// kapply meets it first: what was applied then and is not in git goes, the annotation
+// kubectl.kubernetes.io/last-applied-configuration too. That is one request more, once. What was
+// applied server-side by another tool (Flux v2, Argo CD, helm) is not taken over: a field that both
+// want at different values is a conflict, and one that is not in git stays with its owner.
+//
+// A field that cannot be changed in place is an error. An object whose manifest carries the
+// annotation sluice.dev/recreate: "true" is then deleted and made anew, if the inventory knows it by
+// its UID and --prune allows deletions; never a Namespace, a CustomResourceDefinition, a
+// PersistentVolume or a PersistentVolumeClaim. The annotations of other tools for this do not count.
+//
+// A request that fails for a reason that passes is sent again, for some seconds: too many requests,
+// an API server that restarts, somebody who writes the same object, a kind that is not yet served.
+// --verbose says so.
+//
+// # Drift
+//
+// Objects that are as they were left are known by one listing of each kind, without their content:
+// by a digest of what is wanted, and one of the fields that the API server notes as ours. Whoever
+// changes one of those takes it out of them; fields that are not in git, defaults, and values that
+// the API server or a webhook writes differently are no drift. An object that was changed though git
+// says nothing new of it is configured; the record names the fields and who owned them.
+// --verify=dry-run asks the API server about every object instead.
 //
 // A namespaced object whose manifest names no namespace goes to --default-namespace, else to
 // that of the kubeconfig's context. An object with the annotation fluxcd.io/ignore: "true", in
@@ -88,4 +113,16 @@
 // With --dry-run every apply is put to the API server as a question; no DELETE is sent. With
 // --exit-code too, the exit code is 3 where there are changes. --wait has no effect then: there is
 // nothing to wait for.
+//
+// --diff shows on stderr, in colours at a terminal, what changes of each object, or has changed: the
+// object as it was against what the API server answers. Values of Secrets, and of what is named like
+// a password, token or key, are hidden; where they differ it says so. A deletion is a line. Of an
+// object that a dry run would take over from kubectl it does not show what will go. An object costs
+// one request more, and unlike all else this reads Secrets.
+//
+// # Events
+//
+// A run that writes tells as Kubernetes Events what failed, on the object (ApplyFailed, PruneFailed,
+// NotReady), and what it changed, on the inventory (Applied). The same event is counted, not made
+// again. Who may not write events does without; --events=false writes none.
 package main

@@ -222,7 +222,7 @@ func (w *worker) prune(removals []*removal) {
 				w.drop(r.entry)
 				r.decide(Skipped, "not pruned: somebody else has made it anew; the inventory forgets it")
 			case err != nil:
-				r.fail(explained(err, "prune failed"))
+				r.fail(refusedError(err, r.entry.GroupKind(), "prune failed"))
 			case gone:
 				w.drop(r.entry)
 				r.decide(Pruned, "")
