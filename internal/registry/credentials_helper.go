@@ -73,11 +73,25 @@ type run struct {
 
 // Output runs the program. Its child processes may keep its output open, and are not waited for.
 func (r *run) Output() ([]byte, error) {
-	r.command.WaitDelay = time.Second
-	var out []byte
-	out, r.err = r.command.Output()
-	return out, r.err
+	var out limited
+	r.command.Stdout, r.command.WaitDelay = &out, time.Second
+	r.err = r.command.Run()
+	return out.kept, r.err
 }
 
 // Input sets what the program reads.
 func (r *run) Input(in io.Reader) { r.command.Stdin = in }
+
+// maxKept is the most that a program may write, in bytes.
+const maxKept = 1 << 20
+
+// limited keeps what is written, and does not grow without end.
+type limited struct{ kept []byte }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if len(l.kept)+len(p) > maxKept {
+		return 0, errors.New("it writes too much")
+	}
+	l.kept = append(l.kept, p...)
+	return len(p), nil
+}

@@ -99,6 +99,7 @@ func TestSafety23CredentialProgramsThatFail(t *testing.T) {
 	for _, test := range []struct{ name, script, helper, want string }{
 		{"exit", `echo canary-s3cret; echo canary-s3cret >&2; exit 3`, "p", "docker-credential-p, which keeps it, fails: exit status 3"},
 		{"no JSON", `echo canary-s3cret`, "p", "docker-credential-p, which keeps it, answers with no login"},
+		{"endless", `exec yes canary-s3cret`, "p", "docker-credential-p, which keeps it, fails: "},
 		{"silent", `exec sleep 100`, "p", "docker-credential-p, which keeps it, does not answer in time"},
 		{"not there", ``, "absent", "docker-credential-absent, which keeps it, is not in PATH"},
 		{"a path", ``, "../../tmp/x", `"../../tmp/x" is no name of a credential program`},
