@@ -21,6 +21,7 @@ type options struct {
 	reconcile.Options
 	wait        bool
 	skip        []kube.GroupKind
+	allow       []string // namespaces; nil for all
 	pruneKinds  []kube.GroupKind
 	foreground  bool
 	force       []string // managers; "all" stands for every one
@@ -42,6 +43,12 @@ func readOptions(c *cli.Context) (options, error) {
 			return o, stage.Usagef("--skip takes KIND.group, for example HelmRelease.helm.fluxcd.io, not %q", name)
 		}
 		o.skip = append(o.skip, kind)
+	}
+	if o.allow = c.StringSlice("allow-namespace"); slices.Contains(o.allow, "") {
+		return o, stage.Usagef("--allow-namespace takes a name, not nothing")
+	}
+	if !c.IsSet("allow-namespace") {
+		o.allow = nil
 	}
 	if err := o.readPrune(c); err != nil {
 		return o, err
@@ -127,7 +134,7 @@ func apply(ctx context.Context, s *stage.IO, o options, config *kube.Config, in 
 		Objects: in.objects, Sources: sources, Dropped: o.Drop,
 		Prune: o.Prune, DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Wait: o.wait,
 		Brake: o.Brake, PruneKinds: o.pruneKinds, Foreground: o.foreground, ID: s.Getenv("SLUICE_RUN"),
-		Skip: o.skip, DefaultNamespace: o.DefaultNamespace, Concurrency: o.concurrency,
+		Skip: o.skip, AllowNamespaces: o.allow, DefaultNamespace: o.DefaultNamespace, Concurrency: o.concurrency,
 		Verify: o.verify, Diff: o.diff, Events: o.events,
 		Force: o.force, ForceAll: slices.Contains(o.force, "all"),
 		Report:   out.take,

@@ -39,6 +39,7 @@ func newApp(load func(kube.Target, string) (*kube.Config, error)) *stage.App {
 			&cli.BoolFlag{Name: "wait", Usage: "wait until the objects are ready, --timeout limits it; without effect under --dry-run"},
 			&cli.StringSliceFlag{Name: "prune-kinds", Usage: "with --prune: delete objects of `KIND.group` too; Namespaces, CustomResourceDefinitions, PersistentVolumes and PersistentVolumeClaims are kept unless named; may be repeated"},
 			&cli.StringFlag{Name: "cascade", Value: "background", Usage: "with --prune: delete what an object owns after it (background), or before it (foreground)"},
+			&cli.StringSliceFlag{Name: "allow-namespace", Usage: "apply and delete nothing outside of `NAMESPACE`, and nothing cluster-scoped but that Namespace itself; may be repeated"},
 			&cli.StringSliceFlag{Name: "skip", Usage: "leave objects of `KIND.group` alone; may be repeated"},
 			&cli.StringSliceFlag{Name: "force-conflicts", Usage: "take fields from the field manager `NAME` where they conflict, or from all of them; may be repeated"},
 			&cli.StringFlag{Name: "verify", Value: "digests", Usage: "know what is unchanged by `HOW`: digests, from one listing of each kind, or dry-run, the API server's word on every object"},

@@ -20,6 +20,10 @@ const requestLimit = time.Minute
 type Target struct {
 	Kubeconfig string // path
 	Context    string // of the kubeconfig; empty: its current one
+	// As, where set, is the user in whose name every request is made, AsGroups that user's groups. For a
+	// service account (system:serviceaccount:NAMESPACE:NAME) the API server knows the groups.
+	As       string
+	AsGroups []string
 }
 
 // Config is how to reach a cluster.
@@ -27,8 +31,6 @@ type Config struct {
 	REST *rest.Config
 	// Namespace is the context's, in a pod the pod's, else "default".
 	Namespace string
-	// Loader is the kubeconfig, for libraries that ask for one.
-	Loader clientcmd.ClientConfig
 }
 
 // Load reads the client configuration. The agent is the program's name: its requests carry the
@@ -58,10 +60,13 @@ func Load(t Target, agent string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the kubeconfig's namespace: %w", err)
 	}
+	if t.As != "" {
+		config.Impersonate = rest.ImpersonationConfig{UserName: t.As, Groups: t.AsGroups}
+	}
 	config.QPS = -1
 	config.Timeout = requestLimit
 	config.UserAgent = "sluice-" + agent
-	return &Config{REST: config, Namespace: namespace, Loader: loader}, nil
+	return &Config{REST: config, Namespace: namespace}, nil
 }
 
 var unreadable = regexp.MustCompile(`error loading config file "([^"]*)": (?s:couldn't get version/kind; (?:json parse error: )?|)(.*)`)

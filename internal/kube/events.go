@@ -78,7 +78,8 @@ func (s *Sync) announce(ctx context.Context, p *plan) {
 	defer cancel()
 	n := &notices{s: s, now: s.Client.now(s.Lease.Now()).UTC().Format(time.RFC3339), counts: map[string]map[string]int{}}
 	var events []event
-	for _, r := range s.failures[:min(len(s.failures), eventsAtMost)] {
+	failures := slices.DeleteFunc(slices.Clone(s.failures), func(r Result) bool { return !s.allows(r.ID) })
+	for _, r := range failures[:min(len(failures), eventsAtMost)] {
 		e := n.about(p.involve(r), "Warning", reasonOf(r), r.Err.Error())
 		n.lookUp(ctx, e.Metadata.Namespace)
 		events = append(events, e)

@@ -79,18 +79,19 @@ func (s *snapshot) hidden(id ID, err error) {
 }
 
 // look finds the objects: one list per kind. Where a list of the whole cluster is forbidden it
-// lists namespace by namespace, and where that is forbidden too it asks for each object.
-func (c *Client) look(ctx context.Context, wanted map[*Resource][]ID, atOnce int) (*snapshot, error) {
+// lists namespace by namespace, and where that is forbidden too it asks for each object. Narrow says
+// not to list the whole cluster in the first place.
+func (c *Client) look(ctx context.Context, wanted map[*Resource][]ID, atOnce int, narrow bool) (*snapshot, error) {
 	s := &snapshot{objects: map[ID]*live{}, unseen: map[ID]error{}}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for resource, ids := range wanted {
-		group.Go(func() error { return c.lookKind(ctx, s, resource, ids) })
+		group.Go(func() error { return c.lookKind(ctx, s, resource, ids, narrow) })
 	}
 	return s, group.Wait()
 }
 
-func (c *Client) lookKind(ctx context.Context, s *snapshot, r *Resource, ids []ID) error {
+func (c *Client) lookKind(ctx context.Context, s *snapshot, r *Resource, ids []ID, narrow bool) error {
 	if len(ids) == 1 {
 		return c.lookOne(ctx, s, r, ids[0])
 	}
@@ -98,7 +99,7 @@ func (c *Client) lookKind(ctx context.Context, s *snapshot, r *Resource, ids []I
 	for _, id := range ids {
 		perNamespace[id.Namespace] = append(perNamespace[id.Namespace], id)
 	}
-	if len(perNamespace) > 1 {
+	if len(perNamespace) > 1 && !narrow {
 		err := c.list(ctx, s, r, "", ids)
 		if !apierrors.IsForbidden(err) {
 			return explained(err, "listing "+r.GroupKind().String())

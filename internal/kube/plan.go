@@ -90,6 +90,8 @@ func (p *plan) settle(s *Sync, it *item) {
 	it.id.Namespace = p.namespaceFor(s, it, namespaced)
 	it.stage = stageOf(kind, namespaced)
 	switch {
+	case !s.allows(it.id):
+		it.finish(Failed, "", s.outOfScope(it.id))
 	case it.resource != nil:
 	case crd != nil:
 		it.late = true

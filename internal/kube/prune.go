@@ -40,6 +40,8 @@ func (p *plan) unwanted(s *Sync) []*removal {
 			r.resource = p.kinds.Find(kind, "")
 		}
 		switch {
+		case !s.allows(entry.ID):
+			r.decide(Skipped, "not pruned: this run is for other namespaces")
 		case !isWhole && !dropped:
 			r.decide(Held, "held back: its source is not whole")
 		case keptKinds[kind] && !slices.Contains(s.PruneKinds, kind):
@@ -72,6 +74,8 @@ func (p *plan) decidePrunes(s *Sync, seen *snapshot) {
 		}
 		r.live = seen.objects[r.entry.ID]
 		switch l := r.live; {
+		case l == nil && seen.unseen[r.entry.ID] != nil && r.entry.UID == "" && r.entry.Extra[extraRefused] != "":
+			r.decide(Skipped, "not pruned: it was refused when it was to be made, and may not be looked at; the inventory keeps it")
 		case l == nil && seen.unseen[r.entry.ID] != nil:
 			r.fail(explained(seen.unseen[r.entry.ID], "prune failed"))
 		case l == nil:

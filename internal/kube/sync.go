@@ -38,6 +38,9 @@ type Sync struct {
 	Foreground bool
 	// Skip are kinds to leave alone altogether.
 	Skip []GroupKind
+	// AllowNamespaces, where not nil, are the namespaces that may be looked at and changed: what is in
+	// them, and they themselves.
+	AllowNamespaces []string
 	// DefaultNamespace is for namespaced objects whose manifest names none.
 	DefaultNamespace string
 	// Concurrency is how many requests are under way at a time; 16 when zero.
@@ -204,7 +207,7 @@ func (s *Sync) planOnce(ctx context.Context) (*plan, error) {
 		return nil, err
 	}
 	p := s.newPlan(kinds, inv)
-	seen, err := s.Client.look(ctx, p.toLookAt(s), s.concurrency())
+	seen, err := s.Client.look(ctx, p.toLookAt(s), s.concurrency(), s.AllowNamespaces != nil)
 	if err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (s *Sync) wait(ctx context.Context, p *plan) error {
 		}
 		w.left = append(w.left, &waited{item: it, uid: p.inventory.Entries[it.id].UID, state: verdict{words: "it was not looked at"}})
 		if w.lists[it.resource] == nil {
-			w.lists[it.resource] = &lister{client: s.Client, r: it.resource, label: s.Store.Owner().label()}
+			w.lists[it.resource] = &lister{client: s.Client, r: it.resource, label: s.Store.Owner().label(), narrow: s.AllowNamespaces != nil}
 		}
 	}
 	for pause := 100 * time.Millisecond; len(w.left) > 0; pause = min(pause*3/2, 3*time.Second) {

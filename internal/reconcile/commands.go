@@ -51,7 +51,10 @@ means nothing.
 func (w Words) open(s *stage.IO, c *cli.Context, load Loader) (Options, *kube.Store, error) {
 	o := Options{
 		Inventory: c.String("inventory"), InventoryNamespace: c.String("inventory-namespace"), LockTimeout: c.Duration("lock-timeout"),
-		Target: target(c),
+	}
+	var err error
+	if o.Target, err = target(c); err != nil {
+		return o, nil, err
 	}
 	kube.Quiet()
 	config, err := load(o.Target, w.Program)

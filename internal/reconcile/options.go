@@ -65,6 +65,8 @@ func (w Words) inventoryFlags() []cli.Flag {
 		&cli.StringFlag{Name: "inventory-namespace", Usage: "keep the inventory in `NAMESPACE`; default the context's"},
 		&cli.StringFlag{Name: "kubeconfig", Usage: "read the kubeconfig `FILE`; default as kubectl"},
 		&cli.StringFlag{Name: "context", Usage: "use this `CONTEXT` of the kubeconfig"},
+		&cli.StringFlag{Name: "as", Usage: "do everything in the name of `USER`, and with no other rights; system:serviceaccount:NAMESPACE:NAME for a service account"},
+		&cli.StringSliceFlag{Name: "as-group", Usage: "with --as: as a member of `GROUP`; may be repeated"},
 	}
 }
 
@@ -75,7 +77,10 @@ func (w Words) ReadOptions(c *cli.Context) (Options, error) {
 		AssumeWhole: c.Bool("assume-whole"), AllowFewer: c.Bool("allow-fewer"), Replay: c.Bool("replay"),
 		Drop: c.StringSlice("drop-source"), LockTimeout: c.Duration("lock-timeout"), Inventory: c.String("inventory"),
 		InventoryNamespace: c.String("inventory-namespace"), DefaultNamespace: c.String("default-namespace"),
-		Target: target(c),
+	}
+	var err error
+	if o.Target, err = target(c); err != nil {
+		return o, err
 	}
 	for _, f := range []struct {
 		name  string
@@ -95,8 +100,16 @@ func (w Words) ReadOptions(c *cli.Context) (Options, error) {
 	return o, o.readBrake(c)
 }
 
-func target(c *cli.Context) kube.Target {
-	return kube.Target{Kubeconfig: c.String("kubeconfig"), Context: c.String("context")}
+// target is the cluster, and who we are there. An empty name, of a variable that is not set perhaps, must
+// not stand for all the rights of whoever runs the program.
+func target(c *cli.Context) (kube.Target, error) {
+	switch groups := c.StringSlice("as-group"); {
+	case c.IsSet("as") && c.String("as") == "", slices.Contains(groups, ""):
+		return kube.Target{}, stage.Usagef("--as and --as-group take a name, not nothing")
+	case len(groups) > 0 && !c.IsSet("as"):
+		return kube.Target{}, stage.Usagef("--as-group adds a group to a user; it needs --as")
+	}
+	return kube.Target{Kubeconfig: c.String("kubeconfig"), Context: c.String("context"), As: c.String("as"), AsGroups: c.StringSlice("as-group")}, nil
 }
 
 func (o *Options) readBrake(c *cli.Context) error {
