@@ -138,6 +138,9 @@ func TestDrift(t *testing.T) {
 	}{
 		{"nothing", web, nil, "unchanged"},
 		{"stringData", "{apiVersion: v1, kind: Secret, metadata: {name: object}, stringData: {key: value}}", nil, "unchanged"},
+		{"stringData edited", "{apiVersion: v1, kind: Secret, metadata: {name: object}, stringData: {key: value}}", func(w *town) {
+			w.patch("kubectl-edit", w.path("secrets", "object"), mergePatch, "{data: {key: YQ==}}")
+		}, "configured: took back .data.key of kubectl-edit"},
 		{"scaled", web, func(w *town) {
 			w.patch("kubectl", w.path("deployments", "object/scale"), mergePatch, "{spec: {replicas: 3}}")
 		},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -81,7 +82,34 @@ func (o *Object) encode(namespace string, owner Owner) ([]byte, error) {
 		content[key] = value
 	}
 	content["metadata"] = metadata
+	if o.ID.GroupKind() == secretKind {
+		stringsToData(content)
+	}
 	return json.Marshal(content)
+}
+
+// stringsToData writes a Secret's stringData as data. The API server does so too, but notes stringData
+// as ours, of which nothing is left, and not the data: neither a conflict nor drift would be seen.
+// What is not a map of texts is left for the API server to refuse.
+func stringsToData(secret map[string]any) {
+	texts, ok := secret["stringData"].(map[string]any)
+	given, isMap := secret["data"].(map[string]any)
+	if !ok || !isMap && secret["data"] != nil {
+		return
+	}
+	data := maps.Clone(given)
+	if data == nil {
+		data = map[string]any{}
+	}
+	for key, value := range texts {
+		plain, ok := value.(string)
+		if !ok {
+			return
+		}
+		data[key] = base64.StdEncoding.EncodeToString([]byte(plain))
+	}
+	delete(secret, "stringData")
+	secret["data"] = data
 }
 
 // digest is 128 bits of SHA-256 in 22 letters: inventories are lists of these.

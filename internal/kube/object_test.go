@@ -57,6 +57,25 @@ func TestEncodeSendsTheManifestAndNoMore(t *testing.T) {
 	}
 }
 
+func TestEncodeWritesTextsOfSecretsAsData(t *testing.T) {
+	for _, one := range []struct{ raw, want string }{
+		{`"data":{"a":"YQ==","b":"YQ=="},"stringData":{"b":"b","c":""}`, `"data":{"a":"YQ==","b":"Yg==","c":""},"kind"`},
+		{`"stringData":{"a":"a"}`, `"data":{"a":"YQ=="},"kind"`},
+		{`"stringData":{"a":1}`, `"stringData":{"a":1}`},
+		{`"stringData":{"a":"a"},"data":[]`, `"stringData":{"a":"a"}`},
+		{`"stringData":null`, `"stringData":null`},
+	} {
+		o, err := ParseObject([]byte(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a"},`+one.raw+`}`), "config")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := o.encode("ns", Owner{"ns", "default"})
+		if err != nil || !strings.Contains(string(body), one.want) {
+			t.Errorf("%s: %s (%v)", one.raw, body, err)
+		}
+	}
+}
+
 func TestIgnoring(t *testing.T) {
 	for _, one := range []struct{ name, value, want string }{
 		{"fluxcd.io/ignore", "true", ignoreAll},
