@@ -1,9 +1,11 @@
 package main
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
 )
@@ -100,4 +102,20 @@ func TestPolicyEvents(t *testing.T) {
 	if got != want || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+// A glob means what the regular expression with .* in the place of its stars means.
+func FuzzGlob(f *testing.F) {
+	for _, seed := range [][2]string{{"demo/*", "demo/deployment/web"}, {"a*a", "a"}, {"**", ""}, {"*b*c", "abbc"}, {"", ""}, {"x", "x"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, glob, text string) {
+		if strings.Contains(text, "\n") || !utf8.ValidString(glob) || !utf8.ValidString(text) {
+			t.Skip()
+		}
+		want := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(glob), `\*`, ".*") + "$").MatchString(text)
+		if got := globMatches(glob, text); got != want {
+			t.Errorf("%q and %q: %v", glob, text, got)
+		}
+	})
 }
