@@ -123,7 +123,7 @@ func (s *stand) start(stdout *os.File) (*exec.Cmd, *bytes.Buffer) {
 func (s *stand) remembered() {
 	s.t.Helper()
 	inventory := s.cluster.Must(s.t, "GET", "/api/v1/namespaces/"+s.namespace+"/configmaps/sluice-helm-reconcile-default", "")
-	if entries, _ := inventory.At("data", "entries").(string); !strings.Contains(entries, `"name":"one"`) {
+	if entries, _ := inventory.At("data", "entries").(string); !strings.Contains(entries, `,"one",`) {
 		s.t.Errorf("the inventory lacks the release: %s", entries)
 	}
 	if sources, _ := inventory.At("data", "sources").(string); !strings.Contains(sources, "2026-11-20T12:00:00Z") {

@@ -86,8 +86,9 @@
 // did not parse, applies what it has, deletes nothing, says so, and exits with 4. Objects of a
 // source that is not in the stream are never touched, until --drop-source names it. While objects of
 // a source fail to apply none of it is deleted. What an object owns is deleted after it, with
-// --cascade foreground before it. An object that a finalizer keeps, or a pod that takes its time, is
-// named with its finalizers, and stays in the inventory until a run finds it gone.
+// --cascade foreground before it. A run waits a few seconds until
+// what it deleted is gone, with --wait a minute; an object that a finalizer keeps longer is named with
+// it, and stays in the inventory until a run finds it gone.
 //
 // Namespaces, CustomResourceDefinitions, PersistentVolumes and PersistentVolumeClaims are not
 // deleted unless --prune-kinds names them; and a Namespace or CustomResourceDefinition not while an

@@ -3,6 +3,7 @@ package helmrel
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +95,34 @@ func (p *plan) shown() string {
 		words = append(words, "forget:"+id.Name)
 	}
 	return strings.Join(words, " ")
+}
+
+// Of eleven releases ten may go at once, and all where a person has confirmed the plan.
+func TestBrakeHoldsUninstallsBack(t *testing.T) {
+	all := paper{whole: []string{"a"}, prune: true}
+	for _, name := range strings.Fields("a b c d e f g h i j k") {
+		all.inventory = append(all.inventory, "a/"+name+"="+name)
+		all.cluster = append(all.cluster, name+"="+name+" deployed")
+	}
+	_, p := all.decide(t)
+	if p.braked == nil || !p.quiet() || strings.Count(p.shown(), ":held") != 11 {
+		t.Fatalf("braked %v: %s", p.braked, p.shown())
+	}
+	digest := regexp.MustCompile(`digest is ([0-9a-f]{20})`).FindStringSubmatch(p.braked.Message)[1]
+	confirmed := all
+	confirmed.change = func(r *Run) { r.Brake.Confirm = digest }
+	if _, p := confirmed.decide(t); p.braked != nil || strings.Count(p.shown(), ":uninstall") != 11 {
+		t.Errorf("confirmed: %v, %s", p.braked, p.shown())
+	}
+	fewer := all
+	fewer.inventory, fewer.cluster = all.inventory[:10], all.cluster[:10]
+	if _, p := fewer.decide(t); p.braked != nil || strings.Count(p.shown(), ":uninstall") != 10 {
+		t.Errorf("ten: %v, %s", p.braked, p.shown())
+	}
+	fewer.change = confirmed.change
+	if _, p := fewer.decide(t); p.braked == nil || p.braked.Code != "prune-unconfirmed" {
+		t.Errorf("the digest of another plan: %v, %s", p.braked, p.shown())
+	}
 }
 
 func TestPlan(t *testing.T) {

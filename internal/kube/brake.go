@@ -77,8 +77,8 @@ func CheckPlanDigest(text string) error {
 	return nil
 }
 
-// Check says whether the victims may be deleted: nil, or why not. Stored says that they may because
-// the plan was confirmed before the run; that is used up once they are gone.
+// Check says whether the victims may be deleted: nil, or why not. Stored says that the plan was
+// confirmed before the run; that is used up once they are gone.
 func (b Brake) Check(inv *Inventory, owner Owner, victims []Victim) (stored bool, held *RefusedError) {
 	if len(victims) == 0 {
 		return false, nil
@@ -90,16 +90,13 @@ func (b Brake) Check(inv *Inventory, owner Owner, victims []Victim) (stored bool
 	}
 	digest := planDigest(owner, victims)
 	hint := fmt.Sprintf("if they are to go: --confirm-prune %s says so to this run, the command \"confirm %[1]s\" to the next", digest)
+	stored = inv.Confirmed == digest
 	switch {
-	case b.Confirm == digest:
-		return false, nil
-	case b.Confirm != "":
+	case b.Confirm != "" && b.Confirm != digest:
 		return false, &RefusedError{Code: "prune-unconfirmed", Hint: hint,
 			Message: fmt.Sprintf("nothing is deleted: the confirmed plan %s is another one; this one is %s, %d of %d in the inventory", b.Confirm, digest, count, holds)}
-	case count <= limit:
-		return false, nil
-	case inv.Confirmed == digest:
-		return true, nil
+	case count <= limit, stored, b.Confirm != "":
+		return stored, nil
 	}
 	message := fmt.Sprintf("nothing is deleted: %d of %d in the inventory are more than the limit of %d; the plan's digest is %s", count, holds, limit, digest)
 	if inv.Confirmed != "" {

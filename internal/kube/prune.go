@@ -162,9 +162,13 @@ func (p *plan) goesWith(id, other ID) bool {
 	return false
 }
 
-// goneLimit is how long a run waits for what it deleted to be gone; what takes longer (pods
-// with a grace period, finalizers) stays in the inventory until a later run finds it gone.
-const goneLimit = 3 * time.Second
+// How long a run waits for what it deleted to be gone, and how long one that is to wait for what it
+// applied does. What takes longer (finalizers, a long grace period) stays in the inventory until a
+// later run finds it gone.
+const (
+	goneLimit        = 3 * time.Second
+	patientGoneLimit = time.Minute
+)
 
 // errReplaced says that an object is not the one that was to be deleted.
 var errReplaced = errors.New("the object was replaced")
@@ -269,7 +273,11 @@ func (s *Sync) propagation() string {
 
 // awaitGone drops entries as their objects go.
 func (w *worker) awaitGone(lingering []*removal) {
-	deadline := time.Now().Add(goneLimit)
+	limit := goneLimit
+	if w.s.Wait {
+		limit = patientGoneLimit
+	}
+	deadline := time.Now().Add(limit)
 	for pause := 50 * time.Millisecond; len(lingering) > 0; pause = min(2*pause, time.Second) {
 		lingering = slices.DeleteFunc(lingering, func(r *removal) bool {
 			m, err := w.s.Client.metadata(w.hand, r.resource, r.entry.ID)
