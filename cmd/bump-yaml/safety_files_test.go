@@ -176,3 +176,42 @@ func TestSafety17PoisonedMirror(t *testing.T) {
 		t.Errorf("exit %d, main at %s, failures %+v\n%s", r.code, tip, r.failures, r.err)
 	}
 }
+
+// Five thousand manifests, of which one is edited: the others pass byte for byte, and nobody looks at
+// their files, which would not even parse.
+func TestOthersPass(t *testing.T) {
+	const others = 4999
+	server := gitserver.Start(t)
+	files := map[string]string{
+		"app/app.yaml": "{apiVersion: v1, kind: Pod, metadata: {name: app}, spec: {containers: [{name: app, image: reg.example/app:1}]}}\n",
+	}
+	var lines bytes.Buffer
+	for i := range others {
+		name := fmt.Sprintf("rest/%04d.yaml", i)
+		files[name] = "{{ no yaml: [" + strconv.Itoa(i) + "\n"
+		fmt.Fprintf(&lines, `{"type":"manifest",  "source":"big","file":%q,"doc":0,"line":1,"id":"ConfigMap/c%d","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c%d"}},"sum":"sha256:0","unknown":[1.0]}`+"\n", name, i, i)
+	}
+	server.MustCreate("big.git", files)
+	var in bytes.Buffer
+	if err := fetch(&in, server.Server, filepath.Join(t.TempDir(), "mirror"), "big", []string{"app"}); err != nil {
+		t.Fatal(err)
+	}
+	picks, err := pickFor(in.Bytes(), "Pod/app", "app", "reg.example/app:2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(in.String(), "http://git.example", server.HTTP())
+	text = strings.Replace(text, `"wrote":1`, fmt.Sprintf(`"wrote":%d`, others+1), 1)
+	end := strings.Index(text, `{"type":"end"`)
+	server.ResetCounts()
+	r := execute(t, context.Background(), []byte(text[:end]+lines.String()+text[end:]+string(picks)))
+	if r.code != 0 || r.commit == nil || !r.commit.Pushed || r.images["Pod/app"] != "reg.example/app:2" {
+		t.Errorf("exit %d, commit %+v\n%s", r.code, r.commit, r.err)
+	}
+	if !bytes.Contains(r.out, lines.Bytes()) {
+		t.Error("the other manifests did not pass as they were")
+	}
+	if got := server.Counts(); got != (gitserver.Counts{Refs: 2, Pushes: 1}) {
+		t.Errorf("requests: %+v", got)
+	}
+}
