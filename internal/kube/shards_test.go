@@ -55,6 +55,7 @@ type sharded struct {
 	namespace string
 	config    func() *Config
 	runs      int
+	requests  int // of the last run
 }
 
 func newSharded(t *testing.T) *sharded {
@@ -117,6 +118,7 @@ func (w *sharded) run(inventory string, n int, value string, names ...string) (d
 			}
 		}}
 	err = job.Run(context.Background())
+	w.requests = s.client.Requests()
 	return cut.cut, err
 }
 
@@ -190,6 +192,25 @@ func TestSafety07ShardsSurviveEveryKill(t *testing.T) {
 			t.Logf("runs make up to %d requests", n-1)
 			return
 		}
+	}
+}
+
+// A quiet run asks for the API server's kinds (2), each part of the inventory, and each kind.
+func TestQuietRunReadsEachPartOnce(t *testing.T) {
+	t.Parallel()
+	w := newSharded(t)
+	names := prefixed("o", 0, 1, 2, 3, 4, 5, 6)
+	for _, value := range []string{"one", "two"} {
+		if _, err := w.run("default", forever, value, names...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.runs-- // the same revision again
+	if _, err := w.run("default", forever, "two", names...); err != nil {
+		t.Fatal(err)
+	}
+	if _, parts := w.held("default"); parts < 3 || w.requests != 2+parts+1 {
+		t.Errorf("%d requests with an inventory of %d parts", w.requests, parts)
 	}
 }
 
