@@ -41,7 +41,7 @@ func newApp(load func(kube.Target, string) (*kube.Config, error)) *stage.App {
 			&cli.StringFlag{Name: "cascade", Value: "background", Usage: "with --prune: delete what an object owns after it (background), or before it (foreground)"},
 			&cli.StringSliceFlag{Name: "allow-namespace", Usage: "apply and delete nothing outside of `NAMESPACE`, and nothing cluster-scoped but that Namespace itself; may be repeated"},
 			&cli.StringSliceFlag{Name: "skip", Usage: "leave objects of `KIND.group` alone; may be repeated"},
-			&cli.StringSliceFlag{Name: "force-conflicts", Usage: "take fields from the field manager `NAME` where they conflict, or from all of them; may be repeated"},
+			&cli.StringSliceFlag{Name: "force-conflicts", Usage: "take fields from the field manager `NAME` where they conflict with git; all stands for everybody; may be repeated"},
 			&cli.StringFlag{Name: "verify", Value: "digests", Usage: "know what is unchanged by `HOW`: digests, from one listing of each kind, or dry-run, the API server's word on every object"},
 			&cli.BoolFlag{Name: "diff", Usage: "show on standard error what changes of each object; without the values of Secrets"},
 			&cli.BoolFlag{Name: "events", Value: true, Usage: "write Kubernetes Events, about objects that fail and on the inventory about a run that changed something; default yes, --events=false writes none"},

@@ -82,7 +82,7 @@ func TestWhatIsSentAgain(t *testing.T) {
 	}{
 		{"throttled", "POST", "/api/v1/x", "", throttled, true},
 		{"unavailable", "PUT", "/api/v1/x", "", answer(503, "ServiceUnavailable", "shutting down", ""), true},
-		{"bad gateway", "GET", "/api/v1/x", "", func(w http.ResponseWriter) { http.Error(w, "<html>", 502) }, true},
+		{"bad gateway", "GET", "/api/v1/x", "", func(w http.ResponseWriter) { http.Error(w, "<html>", http.StatusBadGateway) }, true},
 		{"webhook fails", "PATCH", "/api/v1/x", applyPatch, answer(500, "InternalError", "failed calling webhook", ""), false},
 		{"written meanwhile", "PATCH", "/api/v1/x", applyPatch, answer(409, "Conflict", "the object has been modified", ""), true},
 		{"created meanwhile", "PATCH", "/api/v1/x", applyPatch, answer(409, "AlreadyExists", "exists", ""), true},
