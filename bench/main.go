@@ -60,7 +60,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.bin, "bin", "bin", "folder of the six programs")
 	flag.StringVar(&o.tools, "tools", ".cache/bench", "folder of the peers, meter and bareclient")
-	flag.IntVar(&o.rounds, "rounds", 5, "rounds that count")
+	flag.IntVar(&o.rounds, "rounds", 9, "rounds that count")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -28,8 +28,8 @@ type contender struct {
 	prepare func(ctx context.Context, round int) error
 	check   func(round int, out string) (note string, err error)
 
-	// once leaves it at a single round: it is slow, and its time is no close matter.
-	once bool
+	// rounds, where not 0, is how many rounds will do: it is slow, and its time is no close matter.
+	rounds int
 	// atMost is the ratio ours/this that is aimed at; 0 for none.
 	atMost float64
 	// requests is how many requests to the registry are allowed; negative for any number.
@@ -48,6 +48,8 @@ type sample struct {
 	Peak int64         `json:"peak"`
 
 	counts counts
+	// warmUp marks what does not count.
+	warmUp bool
 	// note is what check found.
 	note string
 }
@@ -58,13 +60,14 @@ func (s *site) rounds(ctx context.Context, contenders []contender) ([][]sample, 
 	all := make([][]sample, len(contenders))
 	for round := range s.o.rounds + 1 {
 		for i, c := range contenders {
-			if c.once && round != 1 {
+			if c.rounds > 0 && (round == 0 || round > c.rounds) {
 				continue
 			}
 			got, err := s.once(ctx, c, round)
 			if err != nil {
 				return nil, fmt.Errorf("%s, round %d: %w", c.name, round, err)
 			}
+			got.warmUp = round == 0
 			all[i] = append(all[i], got)
 		}
 	}

@@ -66,8 +66,12 @@ func times(ctx context.Context, s *site, host, where string) (job, error) {
 	}
 	all := strings.Join(numbered("dev-%d", tags), " ")
 	scan := func(int) []string { return s.scan(unlimited...) }
-	each := func(name, script string, once bool) contender {
-		return contender{name: name, requests: -1, metadata: -1, once: once, command: func(int) []string { return shell(script) }}
+	each := func(name, script string, rounds int) contender {
+		return contender{name: name, requests: -1, metadata: -1, rounds: rounds, command: func(int) []string { return shell(script) }}
+	}
+	one := 3
+	if where != "" {
+		one = 1
 	}
 	bare := contender{name: "bare client, 16 connections", requests: -1, metadata: -1, atMost: 1.2, check: lines(tags),
 		command: func(int) []string { return []string{s.tool("bareclient"), "16", "http://" + host, "team/app"} }}
@@ -76,8 +80,8 @@ func times(ctx context.Context, s *site, host, where string) (job, error) {
 		contenders: []contender{
 			{ours: true, name: "scan-tags, cold", stdin: stream, requests: 2*tags + 2, metadata: 2 * tags, peak: peakAllowed,
 				command: scan, prepare: s.freshHome, check: dated(tags)},
-			each("crane config, one after another", "for t in "+all+"; do crane config "+repository+":$t || exit 1; done", where != ""),
-			each("crane config, xargs -P 8", "printf '"+repository+":%s\\n' "+all+" | xargs -n 1 -P 8 crane config", false),
+			each("crane config, one after another", "for t in "+all+"; do crane config "+repository+":$t || exit 1; done", one),
+			each("crane config, xargs -P 8", "printf '"+repository+":%s\\n' "+all+" | xargs -n 1 -P 8 crane config", 3),
 			bare,
 			{ours: true, name: "scan-tags, warm", stdin: stream, requests: 2, metadata: 0, peak: peakAllowed, command: scan, check: dated(tags)},
 		},

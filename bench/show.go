@@ -53,10 +53,7 @@ func verify(contenders []contender, samples [][]sample) error {
 
 // counted are the samples without the one that warmed up.
 func counted(samples []sample) []sample {
-	if len(samples) > 1 {
-		return samples[1:]
-	}
-	return samples
+	return slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return s.warmUp })
 }
 
 // ratio is the median over the rounds, or, where the numbers of rounds differ, that of the medians.
