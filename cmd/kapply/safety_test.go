@@ -497,6 +497,20 @@ func TestSafety25StaleStream(t *testing.T) {
 	}
 }
 
+// A revision that changes no object is noted all the same, with its time.
+func TestSafety25RevisionWithoutAChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := func(minute, revision int, names ...string) []byte {
+		return stream(fetched{name: "config", revision: fmt.Sprintf("%040d", revision), at: script.Noon.Add(time.Duration(minute) * time.Minute), yaml: configMaps(names...)})
+	}
+	w.mustRun(0, at(0, 1, "a"), "--prune")
+	w.mustRun(0, at(2, 3, "a"), "--prune")
+	if writes := w.writes(func() { w.mustRun(4, at(1, 2, "a", "b"), "--prune") }); len(writes) > 0 {
+		t.Errorf("a stale stream wrote: %v", writes)
+	}
+}
+
 func TestSafety30SilentAPIServer(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
