@@ -10,6 +10,14 @@
 // object has been seen gone; so a run that dies at any moment leaves no orphan. Where the
 // outcome of an apply is not known its digests are empty, and the next run applies again.
 //
+// What one ConfigMap does not hold goes to further ones, its shards. An entry is given a place for
+// good; shards are written before the main ConfigMap, which names them and holds what is noted of
+// the sources. So a run that dies between two writes leaves entries that are each true, and at most
+// a shard that nobody names, which the next run takes over.
+//
+// Every object names its inventory in an annotation, which can only prevent a change. What would be
+// deleted in one run has a limit, the [Brake].
+//
 // # Reading
 //
 // A run first finds out by reading what is to be done: one list per kind, of metadata only, so
