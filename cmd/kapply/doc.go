@@ -117,9 +117,8 @@
 //
 // --diff shows on stderr, in colours at a terminal, what changes of each object, or has changed: the
 // object as it was against what the API server answers. Values of Secrets, and of what is named like
-// a password, token or key, are hidden; where they differ it says so. A deletion is a line. Of an
-// object that a dry run would take over from kubectl it does not show what will go. An object costs
-// one request more, and unlike all else this reads Secrets.
+// a password, token or key, are hidden; where they differ it says so. A deletion is a line. An object
+// costs one request more, and unlike all else this reads Secrets.
 //
 // # Events
 //

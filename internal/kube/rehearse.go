@@ -55,7 +55,7 @@ func (w *worker) ask(it *item) {
 		w.finish(it, Failed, "", applyError(err, it.id.GroupKind()))
 	default:
 		if from := clientSideManagers(a.meta.ManagedFields); it.firstContact && from != nil {
-			a.notes, a.taken = append(a.notes, describeTakeOver(from)), nil
+			a.foresee(from)
 		}
 		action := outcome(it, a.code, a.meta.live(), true)
 		it.compare(action, before, a.whole)
