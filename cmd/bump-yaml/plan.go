@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluice-gitops/sluice/internal/gitrepo"
 	"github.com/sluice-gitops/sluice/internal/jsonl"
@@ -65,9 +68,19 @@ func makePlan(snap *gitrepo.Snapshot, picks []wish) plan {
 		}
 		byFile[file.Path] = append(byFile[file.Path], &p.picks[i])
 	}
-	for _, file := range order {
-		if e := editFile(snap, file, byFile[file.Path]); e != nil {
-			p.files[file.Path] = e
+	made := make([]*edited, len(order))
+	var work errgroup.Group
+	work.SetLimit(runtime.GOMAXPROCS(0))
+	for i, file := range order {
+		work.Go(func() error {
+			made[i] = editFile(snap, file, byFile[file.Path])
+			return nil // what is wrong with it stands in its picks
+		})
+	}
+	_ = work.Wait()
+	for i, file := range order {
+		if made[i] != nil {
+			p.files[file.Path] = made[i]
 		}
 	}
 	return p

@@ -58,10 +58,12 @@ func (j *job) replaceEdited(p plan, planned bool) {
 		if err := m.line.Decode(&record); err != nil {
 			continue // the tally says that the stream is damaged
 		}
-		if same(record, versions[1]) && record.Line == versions[1].Line {
+		sum, err := jsonl.Sum(record.Object)
+		asWritten := err == nil && sum == record.Sum
+		if asWritten && sum == versions[1].Sum && record.Line == versions[1].Line {
 			continue // a stream that came through here before
 		}
-		if !same(record, versions[0]) {
+		if !asWritten || sum != versions[0].Sum {
 			if versions[0].Sum == versions[1].Sum {
 				continue
 			}
