@@ -404,7 +404,9 @@ func (s *sequence) look() map[string]string {
 	found := map[string]string{}
 	for kind, resource := range modelKinds {
 		for _, o := range s.list(resource) {
-			found[kind+"/"+text(o, "name")] = text(o, "resourceVersion")
+			if text(o, "name") != "kube-root-ca.crt" {
+				found[kind+"/"+text(o, "name")] = text(o, "resourceVersion")
+			}
 		}
 	}
 	return found

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -115,4 +117,76 @@ func (k *Kinds) Versions(kind GroupKind) []string {
 	}
 	slices.SortFunc(names, cmp.Compare)
 	return names
+}
+
+// youngKind is how old a CustomResourceDefinition may be for its kind to be awaited: the API server lists
+// a new kind some seconds after it has taken its definition, perhaps of a run just before this one.
+const youngKind = time.Minute
+
+// discoverYoung asks again for kinds that objects are of and that the cluster does not serve, as long as
+// a definition in their group is young. Those that this very run defines are awaited in their turn.
+func (s *Sync) discoverYoung(ctx context.Context, kinds *Kinds) (*Kinds, error) {
+	defined := map[GroupKind]bool{}
+	for _, o := range s.Objects {
+		if kind, ok := o.definedKind(); ok {
+			defined[kind] = true
+		}
+	}
+	missing := slices.DeleteFunc(slices.Clone(s.Objects), func(o *Object) bool {
+		kind := o.ID.GroupKind()
+		return defined[kind] || kind.Group == "" || slices.Contains(s.Skip, kind) || kinds.Find(kind, "") != nil
+	})
+	if len(missing) == 0 || !s.Client.anyYoung(ctx, kinds, missing, s.Lease.Now()) {
+		return kinds, nil
+	}
+	for deadline := time.Now().Add(servedLimit); time.Now().Before(deadline); {
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(500 * time.Millisecond):
+		}
+		again, err := s.Client.Discover(ctx)
+		if err != nil {
+			return nil, err
+		}
+		kinds = again
+		if !slices.ContainsFunc(missing, func(o *Object) bool { return kinds.Find(o.ID.GroupKind(), "") == nil }) {
+			break
+		}
+	}
+	return kinds, nil
+}
+
+// anyYoung says whether a definition in the group of one of the objects is young. Who may not look at
+// definitions does not know of any.
+func (c *Client) anyYoung(ctx context.Context, kinds *Kinds, objects []*Object, local time.Time) bool {
+	crds := kinds.Find(crdKind, "")
+	if crds == nil {
+		return false
+	}
+	var answer struct {
+		Items []struct {
+			Metadata struct {
+				Name              string    `json:"name"`
+				CreationTimestamp time.Time `json:"creationTimestamp"`
+			} `json:"metadata"`
+		} `json:"items"`
+	}
+	if _, err := c.do(ctx, request{method: http.MethodGet, path: crds.path("", ""), accept: metadataList}, &answer); err != nil {
+		return false
+	}
+	for _, item := range answer.Items {
+		if c.now(local).Sub(item.Metadata.CreationTimestamp) < youngKind &&
+			slices.ContainsFunc(objects, func(o *Object) bool { return mayDefine(item.Metadata.Name, o.ID.GroupKind()) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayDefine guesses by the name of a definition, the plural and the group, whether it is of a kind.
+func mayDefine(name string, kind GroupKind) bool {
+	plural, group, _ := strings.Cut(name, ".")
+	start := strings.ToLower(kind.Kind)
+	return group == kind.Group && strings.HasPrefix(plural, start[:min(3, len(start))])
 }

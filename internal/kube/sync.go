@@ -206,6 +206,10 @@ func (s *Sync) planOnce(ctx context.Context) (*plan, error) {
 	if err := s.checkSources(inv); err != nil {
 		return nil, err
 	}
+	kinds, err := s.discoverYoung(ctx, kinds)
+	if err != nil {
+		return nil, err
+	}
 	p := s.newPlan(kinds, inv)
 	seen, err := s.Client.look(ctx, p.toLookAt(s), s.concurrency(), s.AllowNamespaces != nil)
 	if err != nil {
