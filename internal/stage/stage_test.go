@@ -389,6 +389,33 @@ try: 2 created
 	}
 }
 
+func TestTableOfAnnotations(t *testing.T) {
+	got := exec(t, t.Context(), try(func(_ context.Context, s *stage.IO) error {
+		return s.Write(jsonl.Commit{Source: "a", Edits: []jsonl.Edit{
+			{File: "w.yaml", Line: 5, Annotation: "fluxcd.io/locked", New: "true"},
+			{File: "w.yaml", Line: 6, Annotation: "fluxcd.io/locked_msg", Old: "wait"},
+			{File: "w.yaml", Line: 7, Annotation: "fluxcd.io/tag.web", Old: "glob:*", New: "semver:~1"}}})
+	}), strings.NewReader(whole), "--output=table")
+	for _, want := range []string{"w.yaml:5: fluxcd.io/locked: true\n", "w.yaml:6: fluxcd.io/locked_msg: wait is taken out\n", "w.yaml:7: fluxcd.io/tag.web: glob:* -> semver:~1\n"} {
+		if !strings.Contains(got.out, want) {
+			t.Errorf("%q is missing in\n%s", want, got.out)
+		}
+	}
+}
+
+// TestCommasStay: a value with commas is one value.
+func TestCommasStay(t *testing.T) {
+	app := try(nil)
+	app.Flags = append(app.Flags, &cli.StringSliceFlag{Name: "words"})
+	app.Run = func(_ context.Context, s *stage.IO, c *cli.Context) error {
+		if got := c.StringSlice("words"); len(got) != 2 || got[0] != "a,b" {
+			t.Errorf("got %q", got)
+		}
+		return nil
+	}
+	exec(t, t.Context(), app, strings.NewReader(""), "--words", "a,b", "--words=c")
+}
+
 func TestFlagsInAnyOrder(t *testing.T) {
 	app := try(nil)
 	var seen []string

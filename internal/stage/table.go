@@ -165,9 +165,24 @@ func commitRows(r jsonl.Commit) []string {
 	}
 	var rows []string
 	for _, e := range r.Edits {
-		rows = append(rows, cells(r.Source, r.Branch, revision, fmt.Sprintf("%s:%d: %s -> %s", e.File, e.Line, e.Old, e.New)))
+		rows = append(rows, cells(r.Source, r.Branch, revision, fmt.Sprintf("%s:%d: %s", e.File, e.Line, change(e))))
 	}
 	return rows
+}
+
+// change is an edit in words: an image's new text, or an annotation with what becomes of it.
+func change(e jsonl.Edit) string {
+	key := ""
+	if e.Annotation != "" {
+		key = e.Annotation + ": "
+	}
+	switch {
+	case e.Old == "":
+		return key + e.New
+	case e.New == "":
+		return key + e.Old + " is taken out"
+	}
+	return key + e.Old + " -> " + e.New
 }
 
 // cells joins cells so that no text from outside breaks the table or reaches the terminal as a control.
