@@ -89,6 +89,15 @@ func (c *Cluster) Secret(ctx context.Context, namespace, name string) (map[strin
 	})
 }
 
+// URL reads values from where [Cluster.External] allows it; nil allows nothing.
+func (c *Cluster) URL(ctx context.Context, at string) ([]byte, error) {
+	external := c.External
+	if external == nil {
+		external = &External{guard: &Guard{}}
+	}
+	return external.read(ctx, at)
+}
+
 func absent(err error) error {
 	if apierrors.IsNotFound(err) {
 		return ErrNotFound

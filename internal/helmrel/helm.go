@@ -37,6 +37,9 @@ func Quiet() {
 
 // Cluster is Helm on one cluster. All releases share its discovery. It is safe for concurrent use.
 type Cluster struct {
+	// External is where values may come from that a URL names; nil for nowhere.
+	External *External
+
 	config   *rest.Config
 	client   kubernetes.Interface
 	metadata metadata.Interface

@@ -26,6 +26,8 @@ var ErrNotFound = errors.New("not found")
 type Objects interface {
 	ConfigMap(ctx context.Context, namespace, name string) (map[string]string, error)
 	Secret(ctx context.Context, namespace, name string) (map[string][]byte, error)
+	// URL reads a document of values.
+	URL(ctx context.Context, at string) ([]byte, error)
 }
 
 // Merge resolves the values of h: valueFileSecrets, then valuesFrom in their order, then values. Maps
@@ -42,8 +44,11 @@ func (h *HelmRelease) Merge(ctx context.Context, objects Objects, chart *Chart) 
 		case err != nil:
 			return nil, secrets, fmt.Errorf("%s: %w", from.field, err)
 		}
-		if from.SecretKeyRef != nil {
+		switch {
+		case from.SecretKeyRef != nil:
 			secrets.all(map[string]any(values))
+		default:
+			secrets.telling(map[string]any(values))
 		}
 		merge(merged, values)
 	}
@@ -93,6 +98,8 @@ func (v ValuesFrom) optional() bool {
 		return v.ConfigMapKeyRef.Optional
 	case v.SecretKeyRef != nil:
 		return v.SecretKeyRef.Optional
+	case v.ExternalSourceRef != nil:
+		return v.ExternalSourceRef.Optional
 	case v.ChartFileRef != nil:
 		return v.ChartFileRef.Optional
 	default:
@@ -119,9 +126,9 @@ func (h *HelmRelease) resolve(ctx context.Context, from ValuesFrom, objects Obje
 		text, ok := data[ref.Key]
 		return keyed("Secret", ref, text, ok)
 	case from.ExternalSourceRef != nil:
-		return nil, errors.New("externalSourceRef is refused: values are not taken from URLs that a manifest names")
+		return externalValues(ctx, objects, *from.ExternalSourceRef)
 	default:
-		return chartValues(chart, from.ChartFileRef.Path)
+		return chartValues(chart, *from.ChartFileRef)
 	}
 }
 
@@ -152,20 +159,39 @@ func keyed(kind string, ref KeyRef, text []byte, ok bool) (Values, error) {
 	return nil, fmt.Errorf("key %s of %s %s/%s: %w", ref.Key, kind, ref.Namespace, ref.Name, err)
 }
 
-func chartValues(chart *Chart, name string) (Values, error) {
-	clean := path.Clean(name)
+func externalValues(ctx context.Context, objects Objects, ref ExternalRef) (Values, error) {
+	text, err := objects.URL(ctx, ref.URL)
+	if err != nil {
+		return nil, err
+	}
+	values, err := parseValues(text)
+	switch {
+	case err == nil:
+		return values, nil
+	case ref.Optional:
+		return nil, ErrNotFound
+	}
+	// the parser's words may quote what was read, which may be a secret
+	return nil, errors.New("what the URL answers is not a YAML object")
+}
+
+func chartValues(chart *Chart, ref FileRef) (Values, error) {
+	clean := path.Clean(ref.Path)
 	if path.IsAbs(clean) || clean == ".." || strings.HasPrefix(clean, "../") {
-		return nil, fmt.Errorf("chart file %s: the path leads out of the chart", name)
+		return nil, fmt.Errorf("chart file %s: the path leads out of the chart", ref.Path)
 	}
 	text, ok := chart.File(clean)
 	if !ok {
-		return nil, fmt.Errorf("chart file %s: %w", name, ErrNotFound)
+		return nil, fmt.Errorf("chart file %s: %w", ref.Path, ErrNotFound)
 	}
 	values, err := parseValues(text)
-	if err != nil {
-		return nil, fmt.Errorf("chart file %s: %w", name, err)
+	switch {
+	case err == nil:
+		return values, nil
+	case ref.Optional:
+		return nil, fmt.Errorf("chart file %s: %w", ref.Path, ErrNotFound)
 	}
-	return values, nil
+	return nil, fmt.Errorf("chart file %s: %w", ref.Path, err)
 }
 
 func parseValues(text []byte) (Values, error) {

@@ -14,6 +14,7 @@ import (
 type objects struct {
 	maps    map[string]map[string]string
 	secrets map[string]map[string][]byte
+	urls    map[string]string
 	err     error
 }
 
@@ -31,7 +32,15 @@ func (o objects) Secret(_ context.Context, namespace, name string) (map[string][
 	return nil, fmt.Errorf("secrets %q: %w", name, ErrNotFound)
 }
 
+func (o objects) URL(_ context.Context, at string) ([]byte, error) {
+	if text, ok := o.urls[at]; ok || o.err != nil {
+		return []byte(text), o.err
+	}
+	return nil, fmt.Errorf("%s: %w", at, ErrNotFound)
+}
+
 var cluster = objects{
+	urls: map[string]string{"https://values.example/it": "from: url\n", "https://values.example/bad": "hunter2222: ["},
 	maps: map[string]map[string]string{
 		"dev/base":  {"values.yaml": "a: {x: 1, z: 1}\nlist: [1, 2]\nfrom: base\n", "bad": "a: [", "scalar": "text", "empty": ""},
 		"prod/base": {"values.yaml": "from: prod\n", "more.yaml": "a: {z: 2}\nfrom: more\n"},
@@ -75,6 +84,9 @@ func TestMerge(t *testing.T) {
 		{"optional object", `"valuesFrom":[{"configMapKeyRef":{"name":"none","optional":true}},{"secretKeyRef":{"name":"none","optional":true}},{"chartFileRef":{"path":"none","optional":true}}]`, `{}`},
 		{"optional key", `"valuesFrom":[{"configMapKeyRef":{"name":"base","key":"none","optional":true}}]`, `{}`},
 		{"optional bad YAML", `"valuesFrom":[{"configMapKeyRef":{"name":"base","key":"bad","optional":true}}]`, `{}`},
+		{"optional bad YAML in a chart file", `"valuesFrom":[{"chartFileRef":{"path":"broken.yaml","optional":true}}]`, `{}`},
+		{"a URL", `"valuesFrom":[{"externalSourceRef":{"url":"https://values.example/it"}}]`, `{"from":"url"}`},
+		{"optional URLs", `"valuesFrom":[{"externalSourceRef":{"url":"https://values.example/none","optional":true}},{"externalSourceRef":{"url":"https://values.example/bad","optional":true}}]`, `{}`},
 		{"empty text", `"valuesFrom":[{"configMapKeyRef":{"name":"base","key":"empty"}}]`, `{}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -102,10 +114,11 @@ func TestMergeFaults(t *testing.T) {
 		{`"valuesFrom":[{"secretKeyRef":{"name":"creds","key":"bad"}}]`, "key bad of Secret dev/creds: not a YAML object"},
 		{`"valueFileSecrets":[{"name":"none"}]`, "spec.valueFileSecrets[0]: reading Secret dev/none"},
 		{`"valuesFrom":[{"chartFileRef":{"path":"none"}}]`, "chart file none: not found"},
-		{`"valuesFrom":[{"chartFileRef":{"path":"broken.yaml","optional":true}}]`, "chart file broken.yaml: "},
+		{`"valuesFrom":[{"chartFileRef":{"path":"broken.yaml"}}]`, "chart file broken.yaml: "},
 		{`"valuesFrom":[{"chartFileRef":{"path":"../x","optional":true}}]`, "leads out of the chart"},
 		{`"valuesFrom":[{"chartFileRef":{"path":"/etc/passwd"}}]`, "leads out of the chart"},
-		{`"valuesFrom":[{"externalSourceRef":{"url":"https://example.com","optional":true}}]`, "externalSourceRef is refused"},
+		{`"valuesFrom":[{"externalSourceRef":{"url":"https://values.example/none"}}]`, "spec.valuesFrom[0]: https://values.example/none: not found"},
+		{`"valuesFrom":[{"externalSourceRef":{"url":"https://values.example/bad"}}]`, "what the URL answers is not a YAML object"},
 	} {
 		_, _, err := withSpec(t, test.spec).Merge(context.Background(), cluster, testChart(t))
 		if err == nil || !strings.Contains(err.Error(), test.want) {
