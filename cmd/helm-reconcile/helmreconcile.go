@@ -28,6 +28,7 @@ type options struct {
 	mirror                    string
 	auth                      gitrepo.Auth
 	chartHosts, insecureHosts []string
+	valuesURLs                []string
 }
 
 func readOptions(c *cli.Context) (options, error) {
@@ -37,12 +38,16 @@ func readOptions(c *cli.Context) (options, error) {
 		mirror:     c.String("mirror"),
 		auth:       gitrepo.Auth{SSHKey: c.String("ssh-key"), KnownHosts: c.String("known-hosts"), TokenFile: c.String("token-file")},
 		chartHosts: c.StringSlice("chart-host"), insecureHosts: c.StringSlice("insecure-host"),
+		valuesURLs: c.StringSlice("allow-values-url"),
 	}
 	if err == nil && o.workers < 1 {
 		err = stage.Usagef("--workers is a number of releases from 1, not %d", o.workers)
 	}
 	if err == nil {
 		err = errors.Join(checkHosts("--chart-host", o.chartHosts), checkHosts("--insecure-host", o.insecureHosts))
+	}
+	if _, bad := helmrel.NewExternal(&helmrel.Guard{}, o.valuesURLs); err == nil && bad != nil {
+		err = stage.Usage(fmt.Errorf("--allow-values-url: %w", bad))
 	}
 	return o, err
 }
@@ -101,6 +106,9 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 	}
 	charts, err := sources(ctx, s, o, cluster)
 	if err != nil {
+		return err
+	}
+	if cluster.External, err = helmrel.NewExternal(charts.Guard, o.valuesURLs); err != nil {
 		return err
 	}
 	job := helmrel.Run{

@@ -37,7 +37,8 @@ var app = &stage.App{
 		&cli.StringFlag{Name: "known-hosts", Usage: "trust the ssh host keys in `FILE`; default ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts"},
 		&cli.StringFlag{Name: "token-file", Usage: "log in to git over https with the token in `FILE`"},
 		&cli.StringSliceFlag{Name: "chart-host", Usage: "offer key and token to the git server `HOST` too, besides those of the sources; may be repeated"},
-		&cli.StringSliceFlag{Name: "insecure-host", Usage: "fetch charts from `HOST`[:port] without TLS; may be repeated"},
+		&cli.StringSliceFlag{Name: "allow-values-url", Usage: "take the values of externalSourceRef from what is at or below `URL`; may be repeated"},
+		&cli.StringSliceFlag{Name: "insecure-host", Usage: "fetch charts and values from `HOST`[:port] without TLS; may be repeated"},
 	),
 }
 
