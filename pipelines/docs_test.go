@@ -19,7 +19,46 @@ var programs = []string{"git-fetch", "scan-tags", "pick-tag", "bump-yaml", "kapp
 // TestFluxPage: what docs/flux-v1.md names is there, each test and each flag of a program; and it
 // names every row of a test's table that departs from Flux on purpose.
 func TestFluxPage(t *testing.T) {
-	page, err := os.ReadFile("../docs/flux-v1.md")
+	cited := checkPage(t, "flux-v1.md")
+	for _, dir := range []string{"cmd/pick-tag", "internal/manifest", "internal/imageref"} {
+		departs := readTests(t, dir).departs
+		if len(departs) == 0 {
+			t.Errorf("%s departs nowhere: is its table read as it is written?", dir)
+		}
+		for _, departs := range departs {
+			if !slices.ContainsFunc(cited[dir], func(row string) bool { return row != "" && covered(row)(departs) }) {
+				t.Errorf("the page does not tell of %s, row %s", dir, departs)
+			}
+		}
+	}
+}
+
+// TestKapplyPage: so does docs/kapply.md; and each of its promises has a test, and each test of the
+// safety table that kapply has is in it.
+func TestKapplyPage(t *testing.T) {
+	checkPage(t, "kapply.md")
+	page, err := os.ReadFile("../docs/kapply.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(string(page), "\n") {
+		columns := strings.Split(line, " | ")
+		header := strings.HasPrefix(line, "|---") || strings.HasSuffix(line, "| Tests |")
+		if strings.HasPrefix(line, "|") && !header && (len(columns) != 3 || !strings.Contains(columns[2], "`")) {
+			t.Errorf("docs/kapply.md:%d: a promise without a test", i+1)
+		}
+	}
+	for name := range readTests(t, "cmd/kapply").funcs {
+		if strings.HasPrefix(name, "TestSafety") && !strings.Contains(string(page), "`cmd/kapply: "+name+"`") {
+			t.Errorf("the page does not name %s", name)
+		}
+	}
+}
+
+// checkPage looks for what a page of docs names, and gives the rows of tests that it cites, by folder.
+func checkPage(t *testing.T, name string) map[string][]string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("../docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,17 +86,7 @@ func TestFluxPage(t *testing.T) {
 	if tests < 40 {
 		t.Errorf("the page names %d tests: is it read as it is written?", tests)
 	}
-	for _, dir := range []string{"cmd/pick-tag", "internal/manifest", "internal/imageref"} {
-		departs := readTests(t, dir).departs
-		if len(departs) == 0 {
-			t.Errorf("%s departs nowhere: is its table read as it is written?", dir)
-		}
-		for _, departs := range departs {
-			if !slices.ContainsFunc(cited[dir], func(row string) bool { return row != "" && covered(row)(departs) }) {
-				t.Errorf("the page does not tell of %s, row %s", dir, departs)
-			}
-		}
-	}
+	return cited
 }
 
 // covered says that a row is the cited one, or that one and a name of its own.

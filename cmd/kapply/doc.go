@@ -23,7 +23,7 @@
 //
 // Objects are applied by server-side apply as field manager "sluice": Namespaces first, then
 // CustomResourceDefinitions, then what is cluster-wide, then the rest, webhook configurations
-// last. Kinds whose CRD comes in the same stream are waited for. A field that somebody has
+// last. Kinds whose CRD comes in the same stream, or was made in the last minute, are waited for. A field that somebody has
 // changed with kubectl is taken back; a field that a controller or another tool owns is a
 // conflict, an error of that object that names manager and field. --force-conflicts NAME takes
 // such fields from the manager of that name, --force-conflicts all from everybody.
@@ -108,6 +108,33 @@
 // when its stream was fetched, for it writes nothing. A new revision is always noted, so this lets
 // one stream pass that it should not: one fetched between two runs of the very same revision, while
 // the branch stood elsewhere and before it was set back to it.
+//
+// # Scope
+//
+// With --allow-namespace, which may be repeated, nothing is looked at, applied or deleted but what is
+// in these namespaces, and the Namespaces themselves. An object outside is an error of its own; so is
+// anything else that is cluster-scoped, for that concerns every namespace. What the inventory holds
+// outside stays.
+//
+// With --as USER every request is made in the name of that user, those about the inventory, the lease
+// and events too: nothing is done with rights that the user does not have. A tenant's service account
+// is system:serviceaccount:NAMESPACE:NAME; it needs rights to ConfigMaps and Leases in the inventory's
+// namespace. To list the whole cluster is tried only where objects are in several namespaces, and
+// done without where it is forbidden.
+//
+// # Waiting
+//
+// --wait waits until what was applied is ready, as kstatus understands it: rollouts are complete, CRDs
+// established, claims bound, custom resources have observed their newest generation and say that they
+// are ready. A Job has to be done; one that is suspended is not waited for, nor is a claim whose
+// volume comes only with the first pod that uses it. Objects without a status are ready.
+//
+// What does not look as if it would become ready is an error (not-ready) as soon as that is clear, and
+// the rest is waited for: a rollout past its deadline, a Job that failed, a resource that says it has
+// stalled, an object that was deleted; and a workload whose newest pods have been in trouble for half a
+// minute (two minutes where there is no node for them, three crashes where the program ends), in the
+// words of the pod: ImagePullBackOff, CrashLoopBackOff with what the program said last,
+// CreateContainerConfigError, Unschedulable. Such words may be whatever the program wrote.
 //
 // # Dry run
 //
