@@ -63,4 +63,14 @@
 //	  knownHosts: /etc/sluice/known_hosts
 //
 // --ssh-key, --known-hosts and --token-file are for those that name none.
+//
+// # Marking what was applied
+//
+// git-fetch mark reads a stream that kapply or helm-reconcile has applied, and moves a lightweight
+// tag, flux-sync if no other is named, to the commit of each source in it. A stream that was not
+// applied, in which anything failed, or that comes from a dry run moves no tag (exit code 4); a source
+// that is not whole keeps its own. It costs two listings of refs and a push without objects, one
+// listing where the tag is right.
+//
+//	git-fetch https://git.example/team/config.git | kapply --prune | git-fetch mark
 package main

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/urfave/cli/v2"
 
+	"github.com/sluice-gitops/sluice/internal/gitrepo"
 	"github.com/sluice-gitops/sluice/internal/stage"
 )
 
@@ -24,16 +25,27 @@ var app = &stage.App{
 	ArgsUsage: "URL...",
 	Manual:    manual,
 	Run:       run,
-	Flags: []cli.Flag{
+	Commands:  []*stage.App{mark},
+	Flags: append([]cli.Flag{
 		&cli.StringFlag{Name: "branch", Usage: "read `BRANCH`; default the one that the remote's HEAD names"},
 		&cli.StringSliceFlag{Name: "path", Usage: "read the folder or file `PATH` only; may be repeated"},
 		&cli.StringFlag{Name: "name", Usage: "call the source `NAME`; default the last element of the URL without .git"},
 		&cli.StringFlag{Name: "sources", Usage: "read URLs, names, branches, paths and credentials from the YAML `FILE`"},
 		&cli.StringFlag{Name: "mirror", Usage: "keep the mirrors in `DIR`; default sluice/git in the cache folder"},
+	}, loginFlags()...),
+}
+
+// loginFlags say how to log in to a git server.
+func loginFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: "ssh-key", Usage: "log in with the private key in `FILE`; default the ssh agent"},
 		&cli.StringFlag{Name: "known-hosts", Usage: "trust the ssh host keys in `FILE`; default ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts"},
 		&cli.StringFlag{Name: "token-file", Usage: "log in to https with the token in `FILE`"},
-	},
+	}
+}
+
+func loginOptions(c *cli.Context) gitrepo.Auth {
+	return gitrepo.Auth{SSHKey: c.String("ssh-key"), KnownHosts: c.String("known-hosts"), TokenFile: c.String("token-file")}
 }
 
 func main() { stage.Main(app) }

@@ -26,7 +26,7 @@ type origin struct {
 }
 
 func readOptions(c *cli.Context) ([]origin, error) {
-	auth := gitrepo.Auth{SSHKey: c.String("ssh-key"), KnownHosts: c.String("known-hosts"), TokenFile: c.String("token-file")}
+	auth := loginOptions(c)
 	var sources []origin
 	var err error
 	if file := c.String("sources"); file != "" {

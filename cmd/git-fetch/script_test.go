@@ -24,6 +24,8 @@ func TestMain(m *testing.M) { script.Main(m, app) }
 //	link NAME PATH TARGET    commit a symbolic link
 //	requests REFS PACKS      so many listings and packs since the last time
 //	token TEXT               want this token from now on
+//	reject WORDS             refuse pushes
+//	tagged REPO TAG BRANCH   see that the tag stands where the branch does
 //	silence                  accept connections and never answer
 //	mask FILE                take what differs from run to run out of FILE
 //	exits CODE COMMAND...    exec, and see that it exits with CODE
@@ -106,6 +108,24 @@ var commands = map[string]func(ts *testscript.TestScript, s *gitserver.Server, a
 	},
 	"token": func(_ *testscript.TestScript, s *gitserver.Server, args []string) error {
 		s.SetToken(args[0])
+		return nil
+	},
+	"reject": func(_ *testscript.TestScript, s *gitserver.Server, args []string) error {
+		s.RejectPushes(args[0])
+		return nil
+	},
+	"tagged": func(_ *testscript.TestScript, s *gitserver.Server, args []string) error {
+		r, err := open(s, args[0])
+		if err != nil {
+			return err
+		}
+		at, err := r.Git("rev-parse", "--verify", "refs/tags/"+args[1])
+		if err != nil {
+			return err
+		}
+		if tip, err := r.Tip(args[2]); err != nil || tip != at {
+			return fmt.Errorf("%s is at %s, %s at %s: %v", args[1], at, args[2], tip, err)
+		}
 		return nil
 	},
 	"silence": func(_ *testscript.TestScript, s *gitserver.Server, _ []string) error {

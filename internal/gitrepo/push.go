@@ -109,7 +109,9 @@ func (r *Repo) push(ctx context.Context, c *Commit, s step) (sent bool, err erro
 	// From here on the server may have moved the branch, whatever we get to hear.
 	later := context.AfterFunc(ctx, func() { time.AfterFunc(finishTime, cancel) })
 	defer later()
-	return true, r.send(conn, session, refs, c, s)
+	from, _ := parseHash(s.from)
+	to, _ := parseHash(c.Revision)
+	return true, r.send(conn, session, refs, c.pack, &packp.Command{Name: plumbing.ReferenceName(s.ref), Old: from, New: to})
 }
 
 // stands says that a ref has moved unless it is at the commit; empty: unless there is none.
@@ -121,25 +123,27 @@ func (r *Repo) stands(ctx context.Context, refs *packp.AdvRefs, ref, at string) 
 	return nil
 }
 
-func (r *Repo) send(ctx context.Context, session transport.ReceivePackSession, refs *packp.AdvRefs, c *Commit, s step) error {
+func (r *Repo) send(ctx context.Context, session transport.ReceivePackSession, refs *packp.AdvRefs, pack []byte, command *packp.Command) error {
 	req := packp.NewReferenceUpdateRequestFromCapabilities(refs.Capabilities)
 	var words bytes.Buffer
 	if refs.Capabilities.Supports(capability.Sideband64k) {
 		_ = req.Capabilities.Set(capability.Sideband64k)
 		req.Progress = &words
 	}
-	from, _ := parseHash(s.from)
-	to, _ := parseHash(c.Revision)
-	req.Commands = []*packp.Command{{Name: plumbing.ReferenceName(s.ref), Old: from, New: to}}
-	req.Packfile = io.NopCloser(bytes.NewReader(c.pack))
+	req.Commands = []*packp.Command{command}
+	req.Packfile = io.NopCloser(bytes.NewReader(pack))
 	report, err := session.ReceivePack(ctx, req)
 	if err == nil || report == nil {
 		return r.remote.fail(ctx, "pushing to", err)
 	}
+	hint := "the server's rules for this branch decide: allow this user to push, or fetch and push a branch that takes it"
+	if command.Name.IsTag() {
+		hint = "the server's rules for this tag decide: allow this user to move it, or name another"
+	}
 	// The server answered, and said no.
 	return r.remote.fail(ctx, "pushing to", &fault{code: CodeRejected, cause: ErrRejected,
 		text: r.remote.scrub.clean(refusal(report, words.String())),
-		hint: "the server's rules for this branch decide: allow this user to push, or fetch and push a branch that takes it"})
+		hint: hint})
 }
 
 // refusal is what the server said, its hooks' words last.
