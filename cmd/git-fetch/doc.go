@@ -4,6 +4,7 @@
 //
 //	git-fetch [flags] URL...
 //	git-fetch [flags] --sources FILE
+//	… | git-fetch mark [flags]
 //
 // For each repository it writes a source record, which says at which commit it stands and where
 // the commit's objects are, and one manifest record for each object. It reads nothing from
