@@ -13,7 +13,7 @@ import (
 )
 
 // tries is how often a commit is made and pushed before the remote is taken to be too lively.
-const tries = 20
+const tries = 60
 
 // pause is the time before another try. Of several who push at once one gets through each time, so
 // nobody waits for long.
