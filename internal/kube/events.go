@@ -24,7 +24,7 @@ type event struct {
 	APIVersion         string        `json:"apiVersion"`
 	Kind               string        `json:"kind"`
 	Metadata           eventMetadata `json:"metadata"`
-	InvolvedObject     involved      `json:"involvedObject"`
+	InvolvedObject     Involved      `json:"involvedObject"`
 	Type               string        `json:"type"`
 	Reason             string        `json:"reason"`
 	Message            string        `json:"message"`
@@ -44,8 +44,8 @@ type eventSource struct {
 	Component string `json:"component"`
 }
 
-// involved is the object that an event is about.
-type involved struct {
+// Involved is the object that an event is about.
+type Involved struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Namespace  string `json:"namespace,omitempty"`
@@ -74,25 +74,16 @@ func (s *Sync) announce(ctx context.Context, p *plan) {
 	if s.Events == "" || s.DryRun || !s.wrote {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventLimit)
-	defer cancel()
-	n := &notices{s: s, now: s.Client.now(s.Lease.Now()).UTC().Format(time.RFC3339), counts: map[string]map[string]int{}}
-	var events []event
+	n := NewNotices(s.Client, s.Events, s.Lease.Now())
+	var said []Notice
 	failures := slices.DeleteFunc(slices.Clone(s.failures), func(r Result) bool { return !s.allows(r.ID) })
 	for _, r := range failures[:min(len(failures), eventsAtMost)] {
-		e := n.about(p.involve(r), "Warning", reasonOf(r), r.Err.Error())
-		n.lookUp(ctx, e.Metadata.Namespace)
-		events = append(events, e)
+		said = append(said, Notice{p.involve(r), true, reasonOf(r), r.Err.Error()})
 	}
 	if summary := s.summary(); summary != "" {
-		events = append(events, n.about(s.Store.involve(p.inventory), "Normal", reasonApplied, summary))
+		said = append(said, Notice{s.Store.involve(p.inventory), false, reasonApplied, summary})
 	}
-	var group errgroup.Group
-	group.SetLimit(s.concurrency())
-	for _, e := range events {
-		group.Go(func() error { n.write(ctx, e); return nil })
-	}
-	_ = group.Wait()
+	n.Tell(ctx, said, s.concurrency())
 }
 
 // summary is what the run changed, empty for nothing.
@@ -125,8 +116,8 @@ func reasonOf(r Result) string {
 }
 
 // involve finds the object of a result.
-func (p *plan) involve(r Result) involved {
-	o := involved{APIVersion: r.ID.Group, Kind: r.ID.Kind, Namespace: r.ID.Namespace, Name: r.ID.Name}
+func (p *plan) involve(r Result) Involved {
+	o := Involved{APIVersion: r.ID.Group, Kind: r.ID.Kind, Namespace: r.ID.Namespace, Name: r.ID.Name}
 	version := ""
 	if entry := p.inventory.Entries[r.ID]; entry != nil {
 		version, o.UID = entry.Version, entry.UID
@@ -141,18 +132,53 @@ func (p *plan) involve(r Result) involved {
 	return o
 }
 
-// notices writes the events of one run.
-type notices struct {
-	s   *Sync
-	now string
+// Notice is what an event says, and of which object.
+type Notice struct {
+	About   Involved
+	Warning bool // else it is a normal event
+	Reason  string
+	Message string // of which the first 1000 bytes are told
+}
+
+// Notices writes the Kubernetes Events of one run of a program.
+type Notices struct {
+	client  *Client
+	program string
+	now     string
 
 	mu      sync.Mutex
 	counts  map[string]map[string]int // by namespace and name: how often each was said before
 	refused bool                      // that they may not be written has been said
 }
 
+// NewNotices writes events in the name of a program, as of now by the local clock.
+func NewNotices(client *Client, program string, now time.Time) *Notices {
+	return &Notices{client: client, program: program, counts: map[string]map[string]int{}, now: client.now(now).UTC().Format(time.RFC3339)}
+}
+
+// Tell writes an event of each notice, so many at a time, for a few seconds at most, also when the context
+// has ended. The same one about the same object is counted, not written anew. That they cannot be written
+// fails nothing; [Client.Note] is told once.
+func (n *Notices) Tell(ctx context.Context, said []Notice, atOnce int) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventLimit)
+	defer cancel()
+	var group errgroup.Group
+	group.SetLimit(max(atOnce, 1))
+	for _, notice := range said {
+		e := n.about(notice)
+		n.lookUp(ctx, e.Metadata.Namespace)
+		group.Go(func() error { n.write(ctx, e); return nil })
+	}
+	_ = group.Wait()
+}
+
 // about makes an event. That of an object without a namespace stands in "default".
-func (n *notices) about(o involved, kind, reason, message string) event {
+func (n *Notices) about(notice Notice) event {
+	o, reason, message := notice.About, notice.Reason, notice.Message
+	kind := "Normal"
+	if notice.Warning {
+		kind = "Warning"
+	}
 	if len(message) > eventMessage {
 		message = message[:eventMessage]
 		for !utf8.ValidString(message) {
@@ -163,7 +189,7 @@ func (n *notices) about(o involved, kind, reason, message string) event {
 	if namespace == "" {
 		namespace = "default"
 	}
-	component := "sluice-" + n.s.Events
+	component := "sluice-" + n.program
 	sum := sha256.Sum256([]byte(strings.Join([]string{component, o.APIVersion, o.Kind, o.Namespace, o.Name, o.UID, reason, message}, "\x00")))
 	return event{APIVersion: "v1", Kind: "Event", Metadata: eventMetadata{"sluice." + hex.EncodeToString(sum[:16]), namespace},
 		InvolvedObject: o, Type: kind, Reason: reason, Message: message, Source: eventSource{component}, ReportingComponent: component,
@@ -171,40 +197,45 @@ func (n *notices) about(o involved, kind, reason, message string) event {
 }
 
 // lookUp finds our events of a namespace, once.
-func (n *notices) lookUp(ctx context.Context, namespace string) {
-	if n.counts[namespace] != nil {
+func (n *Notices) lookUp(ctx context.Context, namespace string) {
+	n.mu.Lock()
+	known := n.counts[namespace] != nil
+	n.mu.Unlock()
+	if known {
 		return
 	}
-	n.counts[namespace] = map[string]int{}
 	var answer struct {
 		Items []event `json:"items"`
 	}
-	_, err := n.s.Client.do(ctx, request{method: http.MethodGet, path: events.path(namespace, ""),
-		query: url.Values{"fieldSelector": {"source=sluice-" + n.s.Events}}}, &answer)
-	if err != nil {
-		n.complain(err)
-		return
-	}
+	_, err := n.client.do(ctx, request{method: http.MethodGet, path: events.path(namespace, ""),
+		query: url.Values{"fieldSelector": {"source=sluice-" + n.program}}}, &answer)
+	counts := map[string]int{}
 	for _, e := range answer.Items {
-		n.counts[namespace][e.Metadata.Name] = e.Count
+		counts[e.Metadata.Name] = e.Count
 	}
+	n.mu.Lock()
+	n.counts[namespace] = counts
+	n.mu.Unlock()
+	n.complain(err)
 }
 
 // write writes an event, or counts it once more.
-func (n *notices) write(ctx context.Context, e event) {
+func (n *Notices) write(ctx context.Context, e event) {
+	n.mu.Lock()
 	count, known := n.counts[e.Metadata.Namespace][e.Metadata.Name]
+	n.mu.Unlock()
 	var err error
 	if !known {
-		err = n.s.Client.Create(ctx, events, e.Metadata.Namespace, e, nil)
+		err = n.client.Create(ctx, events, e.Metadata.Namespace, e, nil)
 		if apierrors.IsAlreadyExists(err) {
 			var before event
-			known, err = n.s.Client.Get(ctx, events, e.Metadata.Namespace, e.Metadata.Name, &before)
+			known, err = n.client.Get(ctx, events, e.Metadata.Namespace, e.Metadata.Name, &before)
 			count = before.Count
 		}
 	}
 	if known && err == nil {
 		body, _ := json.Marshal(map[string]any{"count": count + 1, "lastTimestamp": n.now})
-		_, err = n.s.Client.do(ctx, request{method: http.MethodPatch, path: events.path(e.Metadata.Namespace, e.Metadata.Name),
+		_, err = n.client.do(ctx, request{method: http.MethodPatch, path: events.path(e.Metadata.Namespace, e.Metadata.Name),
 			contentType: "application/merge-patch+json", body: body}, nil)
 	}
 	n.complain(err)
@@ -212,14 +243,14 @@ func (n *notices) write(ctx context.Context, e event) {
 
 // complain says once that events cannot be written. That an object's namespace is not there is no
 // wonder where the object could not be made.
-func (n *notices) complain(err error) {
+func (n *Notices) complain(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err == nil || n.refused || apierrors.IsNotFound(err) || n.s.Client.Note == nil {
+	if err == nil || n.refused || apierrors.IsNotFound(err) || n.client.Note == nil {
 		return
 	}
 	n.refused = true
-	n.s.Client.Note(fmt.Sprintf("no Kubernetes Events: %v", err))
+	n.client.Note(fmt.Sprintf("no Kubernetes Events: %v", err))
 }
 
 var events = &Resource{Version: "v1", Kind: "Event", Plural: "events", Namespaced: true}

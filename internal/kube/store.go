@@ -39,8 +39,8 @@ func NewStore(client *Client, tool, namespace, name string) (*Store, error) {
 }
 
 // involve is the ConfigMap as the object of an event.
-func (s *Store) involve(inv *Inventory) involved {
-	return involved{APIVersion: "v1", Kind: "ConfigMap", Namespace: s.namespace, Name: s.object}
+func (s *Store) involve(inv *Inventory) Involved {
+	return Involved{APIVersion: "v1", Kind: "ConfigMap", Namespace: s.namespace, Name: s.object}
 }
 
 // Owner is the identity of the inventory.
