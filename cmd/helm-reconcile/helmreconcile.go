@@ -23,7 +23,7 @@ var speech = reconcile.Words{Program: program, Things: "releases", Delete: "unin
 // options are the flags.
 type options struct {
 	reconcile.Options
-	adopt, again              bool
+	adopt, again, events      bool
 	workers                   int
 	mirror                    string
 	auth                      gitrepo.Auth
@@ -34,7 +34,7 @@ type options struct {
 func readOptions(c *cli.Context) (options, error) {
 	common, err := speech.ReadOptions(c)
 	o := options{
-		Options: common, adopt: c.Bool("adopt"), again: c.Bool("retry-failed"), workers: c.Int("workers"),
+		Options: common, adopt: c.Bool("adopt"), again: c.Bool("retry-failed"), events: c.Bool("events"), workers: c.Int("workers"),
 		mirror:     c.String("mirror"),
 		auth:       gitrepo.Auth{SSHKey: c.String("ssh-key"), KnownHosts: c.String("known-hosts"), TokenFile: c.String("token-file")},
 		chartHosts: c.StringSlice("chart-host"), insecureHosts: c.StringSlice("insecure-host"),
@@ -95,6 +95,8 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 	if err != nil {
 		return err
 	}
+	note := func(text string) { s.Debugf("%s", text) }
+	client.Note = note
 	cluster, err := helmrel.NewCluster(config.REST)
 	if err != nil {
 		return err
@@ -120,7 +122,11 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 		Report:   out.take,
 		Unheld:   reconcile.Unheld(s),
 		Stop:     func() bool { return s.OutErr() != nil },
+		Note:     note,
 		Progress: func(done, total int) { s.Progress("releases", done, total) },
+	}
+	if o.events {
+		job.Events = kube.NewNotices(client, program, s.Now())
 	}
 	return job.Do(ctx)
 }

@@ -23,6 +23,7 @@ type input struct {
 type wish struct {
 	place  jsonl.Place
 	label  string // the record's id
+	api    string // apiVersion
 	object json.RawMessage
 	id     jsonl.ID
 	parsed *helmrel.HelmRelease
@@ -60,7 +61,7 @@ func (in *input) takeManifest(line *jsonl.Line) {
 		return
 	}
 	in.counts[record.Source]++
-	r := wish{place: record.Place, label: record.ID, object: record.Object, id: id}
+	r := wish{place: record.Place, label: record.ID, api: kind.APIVersion, object: record.Object, id: id}
 	if !helmrel.Is(kind.APIVersion, kind.Kind) {
 		r.fault = fmt.Errorf("apiVersion %s is not known: %s is", kind.APIVersion, helmrel.APIVersion)
 	} else {
@@ -89,7 +90,7 @@ func (in *input) wanted(defaultNamespace string) []helmrel.Wanted {
 		if r.id.Namespace == "" {
 			r.id.Namespace = defaultNamespace
 		}
-		w := helmrel.Wanted{Source: r.place.Source, ID: helmrel.ID{Namespace: r.id.Namespace, Name: r.id.Name}, Release: r.parsed}
+		w := helmrel.Wanted{Source: r.place.Source, ID: helmrel.ID{Namespace: r.id.Namespace, Name: r.id.Name}, APIVersion: r.api, Release: r.parsed}
 		if r.read != nil {
 			r.read.Metadata.Namespace = r.id.Namespace
 		}

@@ -31,6 +31,7 @@ var app = &stage.App{
 	Flags: append(speech.Flags("render and ask the API server, and change nothing"),
 		&cli.BoolFlag{Name: "adopt", Usage: "take over releases of the same name that somebody made by hand"},
 		&cli.BoolFlag{Name: "retry-failed", Usage: "try once more what failed with the same chart and values"},
+		&cli.BoolFlag{Name: "events", Value: true, Usage: "write Kubernetes Events about HelmReleases that the cluster holds; --events=false writes none"},
 		&cli.IntFlag{Name: "workers", Value: 4, Usage: "work on at most `N` releases at a time"},
 		&cli.StringFlag{Name: "mirror", Usage: "keep mirrors of chart repositories in `DIR`; default sluice/git in the user's cache folder"},
 		&cli.StringFlag{Name: "ssh-key", Usage: "log in to git with the private key in `FILE`; default the ssh agent"},

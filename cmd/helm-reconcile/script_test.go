@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 //	chart NAME VERSION DIR        put a chart into the Helm repository
 //	kube METHOD PATH [BODY-FILE]  ask the API server behind helm-reconcile's back; "!": it is not there
 //	history RELEASE               print its revisions: number and status
-//	requests                      print what helm-reconcile asked since the last time
+//	requests                      print what helm-reconcile asked since the last time, sorted
 //	exits CODE PROGRAM ARG...     run a program that exits with this code; stdin, stdout, stderr as with exec
 //	passed IN OUT                 every line of IN is in OUT, byte for byte and in order
 func TestScripts(t *testing.T) {
@@ -228,6 +228,7 @@ func requestsCommand(ts *testscript.TestScript, _ bool, _ []string) {
 	f := fixtureOf(ts)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	slices.Sort(f.requests) // several are under way at a time
 	for _, line := range f.requests {
 		_, _ = fmt.Fprintln(ts.Stdout(), line)
 	}
