@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -272,8 +273,13 @@ func TestSafety09DeleteCarriesTheUID(t *testing.T) {
 func TestSafety10NoDeleteWithoutPrune(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--prune")
-	flags := []string{"--dry-run", "--wait", "--replay", "--skip=Secret", "--force-conflicts=all", "--lock-timeout=1s", "--inventory=default"}
+	// An object that asks to be made anew, and cannot be changed in place.
+	fixed := func(value int) string {
+		return fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: fixed, annotations: {sluice.dev/recreate: 'true'}}\nimmutable: true\nstringData: {value: v%d}\n", value)
+	}
+	w.mustRun(0, stream(fetched{name: "config", yaml: append(configMaps("a", "b"), fixed(0))}), "--prune")
+	flags := []string{"--dry-run", "--wait", "--replay", "--skip=Secret", "--force-conflicts=all", "--lock-timeout=1s", "--inventory=default",
+		"--verify=dry-run", "--diff", "--events=false", "--allow-namespace=" + w.namespace, "--concurrency=1"}
 	for _, flag := range []string{"--assume-whole", "--allow-fewer", "--drop-source=other", "--max-prune=100%", "--confirm-prune=0123456789abcdef0123",
 		"--prune-kinds=Namespace", "--cascade=foreground"} {
 		o := w.mustRun(2, stream(fetched{name: "config", revision: strings.Repeat("3", 40), yaml: configMaps("a")}), flag)
@@ -282,15 +288,15 @@ func TestSafety10NoDeleteWithoutPrune(t *testing.T) {
 		}
 	}
 	gone := deletes(w.requests(func() {
-		for set := range 1 << len(flags) {
-			var args []string
-			for i, flag := range flags {
-				if set&(1<<i) != 0 {
-					args = append(args, flag)
-				}
-			}
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		for set := range 120 {
+			args := slices.Clone(flags)
+			random.Shuffle(len(args), func(i, j int) { args[i], args[j] = args[j], args[i] })
+			args = args[:random.IntN(len(args)+1)]
 			at := script.Noon.Add(time.Duration(set+1) * time.Minute)
-			w.run(stream(fetched{name: "config", revision: fmt.Sprintf("%040d", set), at: at, yaml: configMaps("a")}), args...)
+			w.run(stream(fetched{name: "config", revision: fmt.Sprintf("%040d", set), at: at, yaml: append(configMaps("a"), fixed(set))}), args...)
 		}
 	}))
 	if len(gone) > 0 {
