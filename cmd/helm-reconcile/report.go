@@ -82,7 +82,7 @@ func (r *report) voice(result helmrel.Result, record jsonl.Release) {
 func (r *report) close(from []kube.Source, err error) {
 	speech.HoldBack(r.s, r.o.Options, from, r.held)
 	var counts []reconcile.Count
-	for _, action := range []helmrel.Action{helmrel.Installed, helmrel.Upgraded, helmrel.Unchanged, helmrel.RolledBack, helmrel.Uninstalled, helmrel.Blocked, helmrel.Failed} {
+	for _, action := range []helmrel.Action{helmrel.Installed, helmrel.Upgraded, helmrel.Unchanged, helmrel.RolledBack, helmrel.Tested, helmrel.Uninstalled, helmrel.Blocked, helmrel.Failed} {
 		counts = append(counts, reconcile.Count{Action: string(action), N: r.totals[action],
 			Change: action == helmrel.Installed || action == helmrel.Upgraded || action == helmrel.Uninstalled})
 	}

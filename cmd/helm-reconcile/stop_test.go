@@ -251,9 +251,8 @@ func TestSafety19TwoRuns(t *testing.T) {
 	s.settled()
 }
 
-// SAFETY 12, as far as it goes: a run that was killed leaves a pending release. The next runs say so
-// and leave it alone; the one that the lease keeps out waits for nothing.
-func TestKilledInMidInstall(t *testing.T) {
+// SAFETY 12: a run that was killed leaves a pending release. The next run takes it up, and says so.
+func TestSafety12KilledInMidInstall(t *testing.T) {
 	s := newStand(t)
 	c, _ := s.start(nil)
 	if err := c.Process.Kill(); err != nil {
@@ -268,12 +267,15 @@ func TestKilledInMidInstall(t *testing.T) {
 	// the lease of a killed run expires by itself; here it is taken away
 	s.cluster.Must(t, "DELETE", "/apis/coordination.k8s.io/v1/namespaces/"+s.namespace+"/leases/sluice-helm-reconcile-default", "")
 	next := s.command(t.Context(), program)
-	var said bytes.Buffer
-	next.Stdin, next.Stderr = bytes.NewReader(s.stream()), &said
-	if code := s.exitCode(next.Run()); code != 5 || !strings.Contains(said.String(), "revision 1 is pending-install") {
-		t.Errorf("exit code %d\n%s", code, said.String())
+	var said, out bytes.Buffer
+	next.Stdin, next.Stdout, next.Stderr = bytes.NewReader(s.stream()), &out, &said
+	if code := s.exitCode(next.Run()); code != 0 || !strings.Contains(out.String(), "revision 1 was interrupted: it was left pending-install") {
+		t.Errorf("exit code %d\n%s\n%s", code, said.String(), out.String())
 	}
 	if two := s.status("two"); two != "deployed" {
 		t.Errorf("two is %v", two)
+	}
+	if o := s.cluster.Must(t, "GET", "/api/v1/namespaces/"+s.namespace+"/secrets/sh.helm.release.v1.one.v2", ""); o.At("metadata", "labels", "status") != "deployed" {
+		t.Errorf("one: %v", o.At("metadata", "labels"))
 	}
 }

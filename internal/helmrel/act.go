@@ -30,12 +30,6 @@ func ignoring(h *HelmRelease) string {
 
 // run installs or upgrades.
 func (it *item) run(ctx context.Context, r *Run) {
-	it.started = true
-	phase := PhaseUpgrading
-	if it.decision.Step == StepInstall {
-		phase = PhaseInstalling
-	}
-	r.teller.progress(ctx, it, phase)
 	var out Outcome
 	err := func() (err error) {
 		defer recovered(&err)
@@ -44,23 +38,30 @@ func (it *item) run(ctx context.Context, r *Run) {
 		return err
 	}()
 	action := Upgraded
-	if it.decision.Step == StepInstall {
+	switch it.decision.Step {
+	case StepInstall:
 		action = Installed
+	case StepTest:
+		action = Tested
 	}
 	var shrunk *ShrunkError
 	switch {
+	case err == nil && it.decision.Step == StepRollback:
+		it.finish(Result{Action: RolledBack, Revision: out.Revision, Message: it.decision.Why, Code: CodeFailing,
+			Hint: "change the chart or the values, or repeat it once with --retry-failed"})
 	case err == nil:
 		it.finish(Result{Action: action, Revision: out.Revision, Message: join(it.decision.Why, out.Note)})
 	case errors.As(err, &shrunk):
 		it.block(Decision{Code: CodeShrunk, Revision: out.Revision, Why: shrunk.Error(),
 			Hint: "was the chart emptied by mistake? if not, annotate the HelmRelease with " + shrunk.Annotation() + `: "true"`})
-	case out.RolledBack:
-		it.fail(&Fault{Code: "helm", Err: err})
-		it.result.Action, it.result.Revision = RolledBack, out.Revision
 	default:
 		it.fail(&Fault{Code: "helm", Err: err})
 		it.result.Revision = out.Revision
+		if out.RolledBack {
+			it.result.Action = RolledBack
+		}
 	}
+	it.result.Outcome = out
 }
 
 func join(a, b string) string {
@@ -162,7 +163,7 @@ func (p *plan) mark(r *Run) {
 	note := func(result *Result) {
 		if result != nil {
 			counts[string(result.Action)]++
-			changed = changed || result.Action == Installed || result.Action == Upgraded || result.Action == RolledBack || result.Action == Uninstalled
+			changed = changed || result.Action == Installed || result.Action == Upgraded || result.Action == RolledBack || result.Action == Tested || result.Action == Uninstalled
 		}
 	}
 	for _, it := range p.items {

@@ -51,11 +51,7 @@ func (c *Cluster) records(ctx context.Context, namespace string, all map[Release
 			continue // not a record of Helm's
 		}
 		id := ReleaseID{item.Namespace, name}
-		all[id] = append(all[id], Revision{
-			Version: version, Status: item.Labels["status"],
-			Digest: ownDigest(item.Labels[LabelDigest], version),
-			Owner:  item.Labels[LabelOwner], Inventory: item.Labels[LabelInventory],
-		})
+		all[id] = append(all[id], revisionOf(version, item.Labels, item.CreationTimestamp.Time))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -24,7 +25,8 @@ type bench struct {
 	agent     string
 	adopt     bool
 	again     bool
-	allow     string // an annotation
+	later     time.Duration // by how much the clock is ahead
+	allow     string        // an annotation
 }
 
 func newBench(t *testing.T) *bench {
@@ -92,8 +94,9 @@ func (b *bench) run(spec string, files map[string]string) (Decision, Outcome, er
 	}
 	history := b.history("app")
 	owner := Owner{Inventory: ID{b.namespace, "default"}, Release: h.ID()}
-	d := Decide(history, Wish{Digest: digest, Owner: owner, Retries: h.Spec.Rollback.Retries(), Adopt: b.adopt, Again: b.again})
-	if d.Step != StepInstall && d.Step != StepUpgrade {
+	d := Decide(history, Wish{Digest: digest, Owner: owner, Rollback: h.Spec.Rollback.Enable, Retries: h.Spec.Rollback.Retries(),
+		Test: h.Spec.Test.Enable, Adopt: b.adopt, Again: b.again, Now: time.Now().Add(b.later), Timeout: h.Spec.HelmTimeout()})
+	if d.Step == StepUnchanged || d.Step == StepBlocked {
 		return d, Outcome{}, nil
 	}
 	out, err := b.helm.Do(b.t.Context(), Task{HelmRelease: h, Chart: c, Values: values, Digest: digest, Owner: owner, History: history, Decision: d})
@@ -143,13 +146,13 @@ func TestInstallUpgradeUnchangedUninstall(t *testing.T) {
 	if h := b.history("app").shown(); h != "1:superseded* 2:superseded* 3:deployed*" {
 		t.Errorf("history %s", h)
 	}
-	if err := b.helm.Uninstall(t.Context(), ReleaseID{b.namespace, "app"}); err != nil {
+	if err := b.helm.Uninstall(t.Context(), ReleaseID{b.namespace, "app"}, b.history("app")); err != nil {
 		t.Fatal(err)
 	}
 	if b.configMap("app-one") != nil || len(b.history("app")) != 0 {
 		t.Error("something is left")
 	}
-	if err := b.helm.Uninstall(t.Context(), ReleaseID{b.namespace, "app"}); err != nil {
+	if err := b.helm.Uninstall(t.Context(), ReleaseID{b.namespace, "app"}, b.history("app")); err != nil {
 		t.Errorf("uninstalling what is not there: %v", err)
 	}
 }
@@ -226,12 +229,11 @@ func TestRollback(t *testing.T) {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	b.settles(spec+`,"values":{"greeting":"bye"}`, failing(), StepBlocked, 3)
-	if h := b.history("app").shown(); h != "1:superseded* 2:failed* 3:deployed" {
+	if h := b.history("app").shown(); h != "1:superseded* 2:failed* 3:deployed*" {
 		t.Errorf("history %s", h)
 	}
-	// what was wished before is still there, and is wished again: one revision, then silence
-	b.settles(spec, failing(), StepUpgrade, 4)
-	b.settles(spec, failing(), StepUnchanged, 4)
+	// what was wished before is still there, and is wished again
+	b.settles(spec, failing(), StepUnchanged, 3)
 }
 
 func TestRenderingFaultLeavesNoRevision(t *testing.T) {
@@ -362,14 +364,6 @@ spec:
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := b.helm.configuration(b.namespace, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	helmChart, err := c.part.helm()
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	seen := make(chan struct{})
 	go func() {
@@ -381,7 +375,11 @@ spec:
 		}
 	}()
 	history := b.history("app")
-	_, err = b.helm.upgrade(ctx, cfg, Task{HelmRelease: h, Chart: c, Values: Values{}, Digest: want40, Owner: me, History: history, Decision: Decision{Step: StepUpgrade, Revision: 2}}, helmChart)
+	session, err := b.helm.session(h.Release(), history)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = session.step(ctx, Task{HelmRelease: h, Chart: c, Values: Values{}, Digest: want40, Owner: me, History: history, Decision: Decision{Step: StepUpgrade, Revision: 2}})
 	<-seen
 	if err == nil {
 		t.Fatal("the upgrade was not stopped")

@@ -3,6 +3,7 @@ package helmrel
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Revision is what the metadata of one release record says.
@@ -15,6 +16,16 @@ type Revision struct {
 	Digest string
 	// Owner and Inventory are the labels that say whose the release is; empty on one made by hand.
 	Owner, Inventory string
+	// Attempt counts, from 1, how often the same digest was tried; 0 when it was not made here.
+	Attempt int
+	// Back says that this revision was made here by rolling back.
+	Back bool
+	// Interrupted says that the run which made it died, and that a later one noted that.
+	Interrupted bool
+	// Test is the outcome of the chart's tests, empty before they were run.
+	Test TestOutcome
+	// Since is when the record was written last, to the second; zero when that is not known.
+	Since time.Time
 }
 
 // History is what the cluster holds of one release, oldest revision first.
@@ -51,10 +62,16 @@ type Wish struct {
 	Left func(owner string) bool
 	// Adopt allows taking over a release that somebody made by hand.
 	Adopt bool
-	// Retries is how often a failed upgrade is repeated with nothing changed; -1 is without end.
+	// Rollback says that a failed upgrade is rolled back, Test that the chart's tests are run.
+	Rollback, Test bool
+	// Retries is how often a failed upgrade is repeated at once with nothing changed; -1 is without end.
 	Retries int
 	// Again repeats a failed one in any case.
 	Again bool
+	// Now is the time that ages are judged by, Timeout the age from which a pending revision that was
+	// not made here counts as interrupted.
+	Now     time.Time
+	Timeout time.Duration
 }
 
 // Step is what to do about a release.
@@ -64,6 +81,8 @@ type Step string
 const (
 	StepInstall   Step = "install"
 	StepUpgrade   Step = "upgrade"
+	StepRollback  Step = "rollback"
+	StepTest      Step = "test"
 	StepUnchanged Step = "unchanged"
 	StepBlocked   Step = "blocked"
 )
@@ -73,6 +92,9 @@ type Decision struct {
 	Step Step
 	// Revision is the release's revision after the step, 0 where there will be none.
 	Revision int
+	// Interrupted is the revision that a killed Helm left pending, and that is to be noted as failed
+	// before the step; 0 for none. Attempt counts how often the digest is tried, this time included.
+	Interrupted, Attempt int
 	// Why says what led to the step; empty where it says itself.
 	Why string
 	// Code and Hint go with a blocked release: a word for programs, and what a person can do.
@@ -91,31 +113,34 @@ const (
 // taken; the order is documented in the manual of helm-reconcile.
 func Decide(h History, w Wish) Decision {
 	if len(h) == 0 {
-		return Decision{Step: StepInstall, Revision: 1}
+		return Decision{Step: StepInstall, Revision: 1, Attempt: 1}
 	}
 	last := h[len(h)-1]
 	next := last.Version + 1
+	foreign := w.foreign(last)
 	switch {
 	case last.Status == statusUninstalled:
-		return Decision{Step: StepInstall, Revision: next, Why: "the release was uninstalled and its history kept"}
-	case w.foreign(last) != nil:
-		return blocked(last, *w.foreign(last))
-	case last.Status == statusUninstalling:
-		return blocked(last, Decision{Code: CodePending, Why: fmt.Sprintf("revision %d is being uninstalled", last.Version),
-			Hint: "if nothing is at work on it, finish it with helm uninstall"})
-	case strings.HasPrefix(last.Status, pendingPrefix):
-		return blocked(last, Decision{Code: CodePending, Why: fmt.Sprintf("revision %d is %s: another Helm is at work, or one was killed", last.Version, last.Status),
-			Hint: "if nothing is at work on it, go back with helm rollback, or helm uninstall a first revision"})
+		return Decision{Step: StepInstall, Revision: next, Attempt: 1, Why: "the release was uninstalled and its history kept"}
+	case foreign != nil:
+		return blocked(last, *foreign)
+	case last.open():
+		return w.recover(h)
 	}
 	if _, owner := w.Owner.labels(); last.Status == statusDeployed && last.Digest == w.Digest && last.Owner == owner {
+		if w.Test && last.Test == "" {
+			return Decision{Step: StepTest, Revision: last.Version, Attempt: last.Attempt, Why: "its tests were not run yet"}
+		}
 		return Decision{Step: StepUnchanged, Revision: last.Version}
 	}
-	failed, attempts := w.failures(h)
-	if failed != 0 && !w.Again && w.Retries >= 0 && attempts > w.Retries {
-		return blocked(last, Decision{Code: CodeFailing, Why: fmt.Sprintf("revision %d failed with the same chart and values", failed),
-			Hint: "change the chart or the values, or repeat it once with --retry-failed"})
+	f := w.failures(h)
+	switch wait := w.backoff(f); {
+	case wait == 0:
+		return Decision{Step: StepUpgrade, Revision: next, Attempt: f.attempts + 1, Why: because(last, f.last)}
+	case w.Rollback && last.Version == f.last && rollbackTarget(h, f.last) != 0:
+		return Decision{Step: StepRollback, Revision: next, Why: fmt.Sprintf("revision %d failed, and was not rolled back", f.last)}
+	default:
+		return blocked(last, failedBefore(f, wait))
 	}
-	return Decision{Step: StepUpgrade, Revision: next, Why: because(last, failed)}
 }
 
 func blocked(last Revision, d Decision) Decision {
@@ -143,26 +168,14 @@ func (w Wish) foreign(last Revision) *Decision {
 	return nil
 }
 
-// failures gives the last revision that was made here, if it failed and was made of the same, and how
-// many such failures there are. A rollback or an upgrade by hand after it does not count as a cure.
-func (w Wish) failures(h History) (last, attempts int) {
-	for _, r := range h {
-		if r.Digest == "" {
-			continue
-		}
-		last = 0
-		if r.Digest == w.Digest && r.Status == statusFailed {
-			last = r.Version
-			attempts++
-		}
-	}
-	return last, attempts
-}
-
 func because(last Revision, failed int) string {
 	switch {
 	case failed != 0:
 		return fmt.Sprintf("revision %d failed and is tried again", failed)
+	case last.Interrupted:
+		return fmt.Sprintf("revision %d was interrupted", last.Version)
+	case last.Back:
+		return fmt.Sprintf("revision %d was rolled back to", last.Version)
 	case last.Digest == "":
 		return fmt.Sprintf("revision %d was not made here", last.Version)
 	case last.Status == statusFailed:

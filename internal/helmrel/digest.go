@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Labels of a release's records. Helm copies labels on to the next revision, also in an upgrade or
@@ -15,6 +16,7 @@ const (
 	LabelDigest    = "sluice.dev/digest"      // v<revision>-<40 hexadecimal digits>
 	LabelOwner     = "sluice.dev/helmrelease" // <namespace>.<name>
 	LabelInventory = "sluice.dev/inventory"   // <namespace>.<name>
+	LabelState     = "sluice.dev/state"       // v<revision>-<attempt>, and of -back, -interrupted, -test-<outcome> what is so
 )
 
 // digestLength keeps the label under the 63 characters that Kubernetes allows.
@@ -54,6 +56,51 @@ func ownDigest(label string, revision int) string {
 		return ""
 	}
 	return digest
+}
+
+// revisionOf reads a release record's labels. The fields that speak of one revision are empty where the
+// label was written for another, from which Helm copied it.
+func revisionOf(version int, labels map[string]string, created time.Time) Revision {
+	r := Revision{
+		Version: version, Status: labels["status"], Digest: ownDigest(labels[LabelDigest], version),
+		Owner: labels[LabelOwner], Inventory: labels[LabelInventory], Since: created,
+	}
+	for _, name := range []string{"createdAt", "modifiedAt"} {
+		if seconds, err := strconv.ParseInt(labels[name], 10, 64); err == nil && seconds > r.Since.Unix() {
+			r.Since = time.Unix(seconds, 0)
+		}
+	}
+	if r.Digest == "" {
+		return r
+	}
+	words := strings.Split(ownDigest(labels[LabelState], version), "-")
+	r.Attempt, _ = strconv.Atoi(words[0])
+	for i, word := range words {
+		switch {
+		case word == "back":
+			r.Back = true
+		case word == "interrupted":
+			r.Interrupted = true
+		case word == "test" && i+1 < len(words):
+			r.Test = TestOutcome(words[i+1])
+		}
+	}
+	return r
+}
+
+// stateLabel is what revisionOf reads.
+func (r Revision) stateLabel() string {
+	label := fmt.Sprintf("v%d-%d", r.Version, r.Attempt)
+	if r.Back {
+		label += "-back"
+	}
+	if r.Interrupted {
+		label += "-interrupted"
+	}
+	if r.Test != "" {
+		label += "-test-" + string(r.Test)
+	}
+	return label
 }
 
 // labelOf is an identity as the value of a label: namespace.name, or where that is too long a digest

@@ -35,14 +35,17 @@ type Task struct {
 type Outcome struct {
 	// Revision is the release's last revision; 0 when it has none.
 	Revision int
-	// RolledBack says that the upgrade failed and the release is back at an older revision's state.
-	RolledBack bool
-	// Note is what a dry run could not find out; empty otherwise.
+	// RolledBack says that the upgrade failed and the release is back at an older revision's state,
+	// RollbackFailed that it was to be.
+	RolledBack, RollbackFailed bool
+	// Test is how the chart's tests ended; empty where they were not run.
+	Test TestOutcome
+	// Note is what people are told besides, of a dry run what it could not find out; empty otherwise.
 	Note string
 }
 
-// Do installs or upgrades a release. When ctx ends Helm gets a few seconds to finish, and then notes
-// the revision as failed. A render of too few objects is refused with a [*ShrunkError].
+// Do takes the step that was decided for a release. When ctx ends Helm gets a few seconds to finish,
+// and then notes the revision as failed. A render of too few objects is refused with a [*ShrunkError].
 func (c *Cluster) Do(ctx context.Context, t Task) (Outcome, error) {
 	out, err := c.try(ctx, t)
 	if unknownKind(err) {
@@ -67,20 +70,52 @@ func (c *Cluster) try(ctx context.Context, t Task) (Outcome, error) {
 	if err := checkReleaseName(id.Name); err != nil {
 		return Outcome{}, err
 	}
+	s, err := c.session(id, t.History)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if version := t.Decision.Interrupted; version != 0 && !t.DryRun {
+		if err := s.store.noteInterrupted(t.History, version); err != nil {
+			return Outcome{Revision: version}, err
+		}
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return s.step(ctx, t)
+}
+
+func (s *session) step(ctx context.Context, t Task) (out Outcome, err error) {
+	switch last := lastRevision(t.History); {
+	case t.Decision.Step == StepRollback && t.DryRun:
+		return Outcome{Revision: t.Decision.Revision, RolledBack: true}, nil
+	case t.Decision.Step == StepRollback:
+		return s.rollback(ctx, t, Outcome{Revision: last}, nil)
+	case t.Decision.Step == StepTest:
+		out.Revision = last
+	default:
+		if out, err = s.make(ctx, t); err != nil || t.DryRun {
+			return out, err
+		}
+	}
+	if spec := t.HelmRelease.Spec; spec.Test.Enable && !t.DryRun {
+		if out, err = s.test(ctx, t, out); out.Test == TestFailed && spec.Rollback.Enable {
+			return s.rollback(ctx, t, out, err)
+		}
+	}
+	return out, err
+}
+
+// make installs or upgrades.
+func (s *session) make(ctx context.Context, t Task) (Outcome, error) {
 	helmChart, err := t.Chart.part.helm()
 	if err != nil {
 		return Outcome{}, err
 	}
-	cfg, err := c.configuration(id.Namespace, nil)
-	if err != nil {
-		return Outcome{}, err
-	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
+	s.store.state = t.revision(t.Decision.Revision)
 	if t.Decision.Step == StepInstall {
-		return c.install(ctx, cfg, t, helmChart)
+		return s.install(ctx, t, helmChart)
 	}
-	return c.upgrade(ctx, cfg, t, helmChart)
+	return s.upgrade(ctx, t, helmChart)
 }
 
 // bounded is a context that ends a grace after its parent.
@@ -90,23 +125,29 @@ func bounded(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, func() { stop(); cancel() }
 }
 
-func (t Task) labels() map[string]string {
-	inventory, owner := t.Owner.labels()
-	return map[string]string{LabelDigest: digestLabel(t.Decision.Revision, t.Digest), LabelOwner: owner, LabelInventory: inventory}
+// within runs an action of Helm's that takes no context, and ends by its own timeout.
+func within(ctx context.Context, run func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- run() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // install and upgrade do without Helm's OpenAPI validation: it spends 30 to 150 ms on reading the API
 // server's schema, to find that the server validates fields itself, and then leaves it at that.
-func (c *Cluster) install(ctx context.Context, cfg *action.Configuration, t Task, helmChart *chart.Chart) (Outcome, error) {
-	spec, id := t.HelmRelease.Spec, t.HelmRelease.Release()
+func (s *session) install(ctx context.Context, t Task, helmChart *chart.Chart) (Outcome, error) {
+	spec := t.HelmRelease.Spec
 	brings := len(helmChart.CRDObjects()) > 0 && !spec.SkipCRDs
 	if brings {
-		cfg.Capabilities = nil // Helm asks again once the chart's CRDs are there
-		defer c.forget()
+		s.cfg.Capabilities = nil // Helm asks again once the chart's CRDs are there
+		defer s.cluster.forget()
 	}
-	install := action.NewInstall(cfg)
-	install.ReleaseName, install.Namespace = id.Name, id.Namespace
-	install.Labels = t.labels()
+	install := action.NewInstall(s.cfg)
+	install.ReleaseName, install.Namespace = s.id.Name, s.id.Namespace
 	install.Timeout = spec.HelmTimeout()
 	install.Wait = spec.HelmWait()
 	install.SkipCRDs = spec.SkipCRDs
@@ -115,7 +156,7 @@ func (c *Cluster) install(ctx context.Context, cfg *action.Configuration, t Task
 	if t.DryRun {
 		install.DryRun, install.DryRunOption = true, "server"
 	}
-	counted := t.counterOf(cfg, brings)
+	counted := t.counterOf(s.cfg, brings)
 	install.PostRenderer = counted
 	done, err := install.RunWithContext(ctx, helmChart, t.Values)
 	if counted.refused != nil {
@@ -124,11 +165,10 @@ func (c *Cluster) install(ctx context.Context, cfg *action.Configuration, t Task
 	return outcome(done, t, err), fault("installing", err)
 }
 
-func (c *Cluster) upgrade(ctx context.Context, cfg *action.Configuration, t Task, helmChart *chart.Chart) (Outcome, error) {
-	spec, id := t.HelmRelease.Spec, t.HelmRelease.Release()
-	upgrade := action.NewUpgrade(cfg)
-	upgrade.Namespace = id.Namespace
-	upgrade.Labels = t.labels()
+func (s *session) upgrade(ctx context.Context, t Task, helmChart *chart.Chart) (Outcome, error) {
+	spec := t.HelmRelease.Spec
+	upgrade := action.NewUpgrade(s.cfg)
+	upgrade.Namespace = s.id.Namespace
 	upgrade.Timeout = spec.HelmTimeout()
 	upgrade.Wait = spec.HelmWait()
 	upgrade.Force = spec.ForceUpgrade
@@ -138,9 +178,9 @@ func (c *Cluster) upgrade(ctx context.Context, cfg *action.Configuration, t Task
 	if t.DryRun {
 		upgrade.DryRun, upgrade.DryRunOption = true, "server"
 	}
-	counted := t.counterOf(cfg, false)
+	counted := t.counterOf(s.cfg, false)
 	upgrade.PostRenderer = counted
-	done, err := upgrade.RunWithContext(ctx, id.Name, helmChart, t.Values)
+	done, err := upgrade.RunWithContext(ctx, s.id.Name, helmChart, t.Values)
 	if counted.refused != nil {
 		return outcome(nil, t, err), counted.refused
 	}
@@ -148,7 +188,7 @@ func (c *Cluster) upgrade(ctx context.Context, cfg *action.Configuration, t Task
 	if err == nil || t.DryRun || !spec.Rollback.Enable {
 		return out, fault("upgrading", err)
 	}
-	return c.rollback(ctx, t, out, fault("upgrading", err))
+	return s.rollback(ctx, t, out, fault("upgrading", err))
 }
 
 // outcome reads Helm's answer. Helm hands a release back also for failures that came before it was
@@ -165,19 +205,19 @@ func outcome(done *release.Release, t Task, err error) Outcome {
 	return Outcome{}
 }
 
-// rollback brings the state back that was there before a failed upgrade, if the upgrade got so far as
-// to leave a revision.
-func (c *Cluster) rollback(ctx context.Context, t Task, out Outcome, cause error) (Outcome, error) {
-	to := lastDeployed(t.History)
-	if to == 0 || out.Revision != t.Decision.Revision {
+// rollback brings the state back that was there before a revision failed. It leaves alone what failed
+// before it came to a revision.
+func (s *session) rollback(ctx context.Context, t Task, out Outcome, cause error) (Outcome, error) {
+	failed := out.Revision
+	if t.Decision.Step == StepRollback {
+		failed = Wish{Digest: t.Digest}.failures(t.History).last
+	}
+	to := rollbackTarget(t.History, failed)
+	if to == 0 || cause != nil && out.Revision != t.Decision.Revision {
 		return out, cause
 	}
-	spec, id := t.HelmRelease.Spec, t.HelmRelease.Release()
-	cfg, err := c.configuration(id.Namespace, nil)
-	if err != nil {
-		return out, errors.Join(cause, err)
-	}
-	back := action.NewRollback(cfg)
+	spec := t.HelmRelease.Spec
+	back := action.NewRollback(s.cfg)
 	back.Version = to
 	back.Timeout = spec.Rollback.HelmTimeout()
 	back.Wait = spec.Rollback.Wait
@@ -185,18 +225,21 @@ func (c *Cluster) rollback(ctx context.Context, t Task, out Outcome, cause error
 	back.Recreate = spec.Rollback.Recreate
 	back.DisableHooks = spec.Rollback.DisableHooks
 	back.MaxHistory = spec.History()
-	// Helm's rollback takes no context; it ends by its own timeout
-	done := make(chan error, 1)
-	go func() { done <- back.Run(id.Name) }()
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
+	s.store.state = t.revision(out.Revision + 1)
+	s.store.state.Back, s.store.state.Attempt, s.store.state.Digest = true, 0, madeOf(t.History, to)
+	err := within(ctx, func() error { return back.Run(s.id.Name) })
+	out.Revision, out.RolledBack, out.RollbackFailed = out.Revision+1, err == nil, err != nil
+	return out, errors.Join(cause, fault("rolling back", err))
+}
+
+// madeOf is what a revision is made of; one that was not made here has no digest.
+func madeOf(h History, version int) string {
+	for _, r := range h {
+		if r.Version == version && r.Digest != "" {
+			return r.Digest
+		}
 	}
-	if err != nil {
-		return Outcome{Revision: out.Revision + 1}, errors.Join(cause, fault("rolling back", err))
-	}
-	return Outcome{Revision: out.Revision + 1, RolledBack: true}, cause
+	return "unknown"
 }
 
 func lastDeployed(h History) int {
@@ -209,31 +252,23 @@ func lastDeployed(h History) int {
 }
 
 // Uninstall removes a release, its objects and its history. One that is not there is no error.
-func (c *Cluster) Uninstall(ctx context.Context, id ReleaseID) error {
-	var notes []string
-	cfg, err := c.configuration(id.Namespace, &notes)
+func (c *Cluster) Uninstall(ctx context.Context, id ReleaseID, h History) error {
+	s, err := c.session(id, h)
 	if err != nil {
 		return err
 	}
-	uninstall := action.NewUninstall(cfg)
+	uninstall := action.NewUninstall(s.cfg)
 	uninstall.Timeout = DefaultTimeout
 	uninstall.IgnoreNotFound = true
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	done := make(chan error, 1)
-	go func() {
+	return fault("uninstalling", within(ctx, func() error {
 		_, err := uninstall.Run(id.Name)
-		if err != nil && len(notes) > 0 {
-			err = fmt.Errorf("%w: %s", err, strings.Join(notes, "; "))
+		if err != nil && len(s.notes) > 0 {
+			err = fmt.Errorf("%w: %s", err, strings.Join(s.notes, "; "))
 		}
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return fault("uninstalling", err)
-	case <-ctx.Done():
-		return fault("uninstalling", context.Cause(ctx))
-	}
+		return err
+	}))
 }
 
 func fault(doing string, err error) error {

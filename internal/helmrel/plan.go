@@ -39,8 +39,6 @@ type item struct {
 	decision Decision
 	ignored  bool
 	notes    []string
-	started  bool    // Helm was started on it
-	twin     bool    // another one of the same name came before it
 	result   *Result // decided, or done
 	dryRun   bool
 }
@@ -90,7 +88,6 @@ func (r *Run) plan(ctx context.Context) (*plan, error) {
 		return err
 	})
 	both.Go(func() error { r.prepare(ctx); return nil })
-	both.Go(func() error { return r.newTeller(reading) })
 	if err := both.Wait(); err != nil {
 		return nil, err
 	}
@@ -202,9 +199,6 @@ func (it *item) takeNotes(held []ReleaseID) {
 	if it.wanted.Release == nil || it.ignored {
 		return
 	}
-	if it.wanted.Release.Spec.Test.Enable {
-		it.notes = append(it.notes, "spec.test is not supported yet: the chart's tests are not run")
-	}
 	for _, id := range held {
 		if id != it.release {
 			it.notes = append(it.notes, fmt.Sprintf("its earlier release %s is left in place until the HelmRelease is gone", id))
@@ -226,7 +220,6 @@ func (p *plan) findDuplicates() {
 	for _, same := range p.names {
 		for i, it := range same {
 			if len(same) > 1 {
-				it.twin = i > 0
 				other := same[(i+1)%len(same)]
 				it.fail(&Fault{Code: "duplicate", Hint: "a HelmRelease belongs into one place of one source",
 					Err: fmt.Errorf("HelmRelease %s is there more than once, in %s", it.wanted.ID, sources(it, other))})
@@ -277,7 +270,9 @@ func (it *item) decide(r *Run, p *plan) {
 	default:
 		it.decision = Decide(it.history, Wish{
 			Digest: it.prepared.digest, Owner: it.owner, Left: func(owner string) bool { return p.left(r, it.entry, owner) },
-			Known: e != nil && ownerOf(e) == it.wanted.ID, Adopt: r.Adopt, Retries: it.wanted.Release.Spec.Rollback.Retries(), Again: r.Again,
+			Known: e != nil && ownerOf(e) == it.wanted.ID, Adopt: r.Adopt, Again: r.Again,
+			Rollback: it.wanted.Release.Spec.Rollback.Enable, Retries: it.wanted.Release.Spec.Rollback.Retries(),
+			Test: it.wanted.Release.Spec.Test.Enable, Timeout: it.wanted.Release.Spec.HelmTimeout(), Now: r.now(),
 		})
 		switch it.decision.Step {
 		case StepBlocked:

@@ -38,6 +38,9 @@ func (p paper) decide(t *testing.T) (*Run, *plan) {
 		name, rest, _ := strings.Cut(text, "=")
 		release, status, _ := strings.Cut(rest, " ")
 		revision := Revision{Version: 1, Status: status, Digest: "d", Inventory: "ops.default", Owner: "ns." + name}
+		if status, byHand := strings.CutSuffix(status, " by-hand"); byHand {
+			revision.Status, revision.Digest = status, ""
+		}
 		if name == "~" {
 			revision = Revision{Version: 1, Status: status}
 		}
@@ -144,7 +147,8 @@ func TestPlan(t *testing.T) {
 		{"of a dropped source", paper{whole: []string{"b"}, dropped: []string{"a"}, inventory: []string{"a/app=x"}, cluster: []string{"app=x deployed"}, prune: true}, "-x:uninstall"},
 		{"gone, and the release too", paper{whole: []string{"a"}, inventory: []string{"a/app=x"}, prune: true}, "forget:x"},
 		{"gone, uninstalled with its history kept", paper{whole: []string{"a"}, inventory: []string{"a/app=x"}, cluster: []string{"app=x uninstalled"}, prune: true}, "forget:x"},
-		{"gone while Helm is at work", paper{whole: []string{"a"}, inventory: []string{"a/app=x"}, cluster: []string{"app=x pending-upgrade"}, prune: true}, "-x:blocked"},
+		{"gone in the middle of an upgrade", paper{whole: []string{"a"}, inventory: []string{"a/app=x"}, cluster: []string{"app=x pending-upgrade"}, prune: true}, "-x:uninstall"},
+		{"gone while somebody's Helm is at work", paper{whole: []string{"a"}, inventory: []string{"a/app=x"}, cluster: []string{"app=x pending-upgrade by-hand"}, prune: true}, "-x:blocked"},
 		{"gone, somebody else's by now", paper{whole: []string{"a"}, inventory: []string{"a/app=x"}, cluster: []string{"other=x deployed"}, prune: true}, "-x:unchanged forget:x"},
 		{"gone, made anew by hand", paper{whole: []string{"a"}, inventory: []string{"a/app=x"}, cluster: []string{"~=x deployed"}, prune: true}, "-x:unchanged forget:x"},
 

@@ -54,13 +54,6 @@ type Run struct {
 	// Progress, where set, is told how many releases are done.
 	Progress func(done, total int)
 
-	// Events, where set, are told to the HelmReleases that the cluster holds.
-	Events *kube.Notices
-	// Note, where set, is told of what fails nothing: that no status can be written.
-	Note func(string)
-
-	// teller keeps the cluster's HelmReleases up to date; nil in a dry run.
-	teller *teller
 	// ready holds what was prepared, so that planning anew under the lease costs two requests.
 	ready []*prepared
 }
@@ -70,8 +63,6 @@ type Wanted struct {
 	Source string
 	// ID is its identity, with the namespace settled.
 	ID ID
-	// APIVersion is that of its manifest.
-	APIVersion string
 	// Release is what it says; nil where Fault says why it cannot be read.
 	Release *HelmRelease
 	Fault   error
@@ -87,6 +78,7 @@ const (
 	Upgraded    Action = "upgraded"
 	Unchanged   Action = "unchanged"
 	RolledBack  Action = "rolled-back"
+	Tested      Action = "tested" // nothing but its tests had to be run
 	Uninstalled Action = "uninstalled"
 	Blocked     Action = "blocked"
 	Failed      Action = "failed"
@@ -108,6 +100,8 @@ type Result struct {
 	// Message says why. Code and Hint are set when something is wrong: a word for programs, and
 	// what to do about it.
 	Message, Code, Hint string
+	// Outcome is what Helm did; zero where it had nothing to do.
+	Outcome Outcome
 	// Notes say what was decided about the chart.
 	Notes []string
 }
@@ -134,10 +128,8 @@ func (r *Run) Do(ctx context.Context) error {
 	if r.DryRun {
 		return errors.Join(r.act(ctx, p), p.heldBack()) // every step of a dry run only asks
 	}
-	defer func() { r.teller.close(ctx, r.Workers) }()
 	if p.quiet() {
 		p.reportAll(r)
-		r.teller.all(ctx, p.items, r.Workers)
 		return p.heldBack()
 	}
 	leased, lease, err := r.Lease.Acquire(ctx)
@@ -158,7 +150,6 @@ func (r *Run) write(ctx context.Context) error {
 	}
 	if p.quiet() {
 		p.reportAll(r)
-		r.teller.all(ctx, p.items, r.Workers)
 		return p.heldBack()
 	}
 	p.writeAhead(r)
@@ -196,7 +187,6 @@ func (r *Run) act(ctx context.Context, p *plan) error {
 			default:
 				it.run(ctx, r)
 			}
-			r.teller.result(ctx, it)
 			report.done(it.result)
 			return nil
 		})
@@ -216,6 +206,14 @@ func (r *Run) act(ctx context.Context, p *plan) error {
 		r.Report(*u.result)
 	}
 	return nil
+}
+
+// now is the time by which ages are judged.
+func (r *Run) now() time.Time {
+	if r.Lease == nil || r.Lease.Now == nil {
+		return time.Time{}
+	}
+	return r.Lease.Now()
 }
 
 func (r *Run) stopped(ctx context.Context) bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/sluice-gitops/sluice/internal/kube"
 )
@@ -81,10 +80,10 @@ func (u *removal) decide(r *Run, p *plan) {
 	case last.Inventory != inventory || last.Owner != owner:
 		p.forget = append(p.forget, u.entry.ID)
 		u.finish(Result{Action: Unchanged, Revision: last.Version, Message: "its HelmRelease is gone; the release stays: it is somebody else's by now"})
-	case strings.HasPrefix(last.Status, pendingPrefix):
+	case last.foreignWork(r.now(), DefaultTimeout):
 		u.finish(Result{Action: Blocked, Revision: last.Version, Code: CodePending,
-			Message: fmt.Sprintf("revision %d is %s: another Helm is at work, or one was killed", last.Version, last.Status),
-			Hint:    "if nothing is at work on it, finish with helm uninstall"})
+			Message: fmt.Sprintf("revision %d is %s, and was not begun here: another Helm is at work, or was killed", last.Version, last.Status),
+			Hint:    "a later run uninstalls it once that is older than " + inWords(DefaultTimeout)})
 	}
 	p.removals = append(p.removals, u)
 }
@@ -96,7 +95,7 @@ func (u *removal) run(ctx context.Context, r *Run) {
 	}
 	err := func() (err error) {
 		defer recovered(&err)
-		return r.Cluster.Uninstall(ctx, u.release)
+		return r.Cluster.Uninstall(ctx, u.release, u.history)
 	}()
 	if err != nil {
 		u.finish(Result{Action: Failed, Revision: lastRevision(u.history), Message: err.Error(), Code: "helm",

@@ -365,10 +365,12 @@ type ReleaseAction string
 
 // The actions of helm-reconcile.
 const (
-	ReleaseInstalled   ReleaseAction = "installed"
-	ReleaseUpgraded    ReleaseAction = "upgraded"
-	ReleaseUnchanged   ReleaseAction = "unchanged"
-	ReleaseRolledBack  ReleaseAction = "rolled-back"
+	ReleaseInstalled  ReleaseAction = "installed"
+	ReleaseUpgraded   ReleaseAction = "upgraded"
+	ReleaseUnchanged  ReleaseAction = "unchanged"
+	ReleaseRolledBack ReleaseAction = "rolled-back"
+	// ReleaseTested says that only the chart's tests had to be run.
+	ReleaseTested      ReleaseAction = "tested"
 	ReleaseUninstalled ReleaseAction = "uninstalled"
 	ReleaseBlocked     ReleaseAction = "blocked"
 	ReleaseFailed      ReleaseAction = "failed"
