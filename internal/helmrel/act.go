@@ -30,6 +30,12 @@ func ignoring(h *HelmRelease) string {
 
 // run installs or upgrades.
 func (it *item) run(ctx context.Context, r *Run) {
+	it.started = true
+	phase := PhaseUpgrading
+	if it.decision.Step == StepInstall {
+		phase = PhaseInstalling
+	}
+	r.teller.progress(ctx, it, phase)
 	var out Outcome
 	err := func() (err error) {
 		defer recovered(&err)

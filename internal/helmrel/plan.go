@@ -39,6 +39,8 @@ type item struct {
 	decision Decision
 	ignored  bool
 	notes    []string
+	started  bool    // Helm was started on it
+	twin     bool    // another one of the same name came before it
 	result   *Result // decided, or done
 	dryRun   bool
 }
@@ -88,6 +90,7 @@ func (r *Run) plan(ctx context.Context) (*plan, error) {
 		return err
 	})
 	both.Go(func() error { r.prepare(ctx); return nil })
+	both.Go(func() error { return r.newTeller(reading) })
 	if err := both.Wait(); err != nil {
 		return nil, err
 	}
@@ -220,6 +223,7 @@ func (p *plan) findDuplicates() {
 	for _, same := range p.names {
 		for i, it := range same {
 			if len(same) > 1 {
+				it.twin = i > 0
 				other := same[(i+1)%len(same)]
 				it.fail(&Fault{Code: "duplicate", Hint: "a HelmRelease belongs into one place of one source",
 					Err: fmt.Errorf("HelmRelease %s is there more than once, in %s", it.wanted.ID, sources(it, other))})

@@ -54,6 +54,13 @@ type Run struct {
 	// Progress, where set, is told how many releases are done.
 	Progress func(done, total int)
 
+	// Events, where set, are told to the HelmReleases that the cluster holds.
+	Events *kube.Notices
+	// Note, where set, is told of what fails nothing: that no status can be written.
+	Note func(string)
+
+	// teller keeps the cluster's HelmReleases up to date; nil in a dry run.
+	teller *teller
 	// ready holds what was prepared, so that planning anew under the lease costs two requests.
 	ready []*prepared
 }
@@ -63,6 +70,8 @@ type Wanted struct {
 	Source string
 	// ID is its identity, with the namespace settled.
 	ID ID
+	// APIVersion is that of its manifest.
+	APIVersion string
 	// Release is what it says; nil where Fault says why it cannot be read.
 	Release *HelmRelease
 	Fault   error
@@ -128,8 +137,10 @@ func (r *Run) Do(ctx context.Context) error {
 	if r.DryRun {
 		return errors.Join(r.act(ctx, p), p.heldBack()) // every step of a dry run only asks
 	}
+	defer func() { r.teller.close(ctx, r.Workers) }()
 	if p.quiet() {
 		p.reportAll(r)
+		r.teller.all(ctx, p.items, r.Workers)
 		return p.heldBack()
 	}
 	leased, lease, err := r.Lease.Acquire(ctx)
@@ -150,6 +161,7 @@ func (r *Run) write(ctx context.Context) error {
 	}
 	if p.quiet() {
 		p.reportAll(r)
+		r.teller.all(ctx, p.items, r.Workers)
 		return p.heldBack()
 	}
 	p.writeAhead(r)
@@ -187,6 +199,7 @@ func (r *Run) act(ctx context.Context, p *plan) error {
 			default:
 				it.run(ctx, r)
 			}
+			r.teller.result(ctx, it)
 			report.done(it.result)
 			return nil
 		})
