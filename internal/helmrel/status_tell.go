@@ -33,7 +33,7 @@ func (r *Run) newTeller(ctx context.Context) error {
 	if r.DryRun || r.teller != nil || len(r.Wanted) == 0 {
 		return nil
 	}
-	t := &teller{statuses: statuses{cluster: r.Cluster, note: func(string) {}}, now: r.Lease.Now, events: r.Events}
+	t := &teller{statuses: statuses{cluster: r.Cluster, note: func(string) {}}, now: r.now, events: r.Events}
 	if r.Note != nil {
 		t.note = r.Note
 	}
@@ -173,6 +173,14 @@ func (it *item) conclude(s *Status, generation int64, now time.Time) {
 	for _, at.phase = range phases {
 		s.reach(at)
 	}
+	switch it.tested() {
+	case TestPassed:
+		s.set(conditionTested, yes, PhaseTested, at)
+	case TestIgnored:
+		s.set(conditionTested, no, PhaseTestFailed, at)
+	case "":
+		s.drop(conditionTested)
+	}
 	if last == PhaseSucceeded && chart != "" && (it.started || s.Revision == "") {
 		s.Revision = chart
 	}
@@ -186,24 +194,67 @@ func (it *item) phases() []Phase {
 		return []Phase{PhaseSucceeded}
 	case p != nil && p.fault != nil && p.chart == nil && it.wanted.Release != nil && checkReleaseName(it.release.Name) == nil:
 		return []Phase{PhaseChartFetchFailed}
-	case result.Action == RolledBack:
-		return []Phase{PhaseDeployFailed, PhaseRollingBack, PhaseRolledBack}
-	case result.Action == Failed && it.started, result.Code == CodeFailing:
-		return []Phase{PhaseDeployFailed}
+	case result.Code == CodeFailing:
+		return it.pastPhases()
+	case !it.started, result.Action == Blocked:
+		return []Phase{PhaseFailed}
 	}
-	return []Phase{PhaseFailed}
+	failed := PhaseDeployFailed
+	if result.Outcome.Test == TestFailed {
+		failed = PhaseTestFailed
+	}
+	switch {
+	case result.Outcome.RolledBack:
+		return []Phase{failed, PhaseRollingBack, PhaseRolledBack}
+	case result.Outcome.RollbackFailed:
+		return []Phase{failed, PhaseRollingBack, PhaseRollbackFailed}
+	}
+	return []Phase{failed}
+}
+
+// pastPhases tell of a failure in a run before, as far as the history does.
+func (it *item) pastPhases() []Phase {
+	phases := []Phase{PhaseDeployFailed}
+	for _, r := range it.history {
+		switch {
+		case r.Digest == it.prepared.digest && r.Status == statusFailed && r.Test == TestFailed:
+			phases = []Phase{PhaseTestFailed}
+		case r.Digest == it.prepared.digest && r.Status == statusFailed:
+			phases = []Phase{PhaseDeployFailed}
+		}
+	}
+	if last := it.history[len(it.history)-1]; last.Back && last.Status == statusDeployed {
+		phases = append(phases, PhaseRolledBack)
+	}
+	return phases
+}
+
+// tested is the outcome of the chart's tests; empty where they are not asked for.
+func (it *item) tested() TestOutcome {
+	switch {
+	case it.wanted.Release == nil || !it.wanted.Release.Spec.Test.Enable:
+		return ""
+	case it.result.Outcome.Test != "":
+		return it.result.Outcome.Test
+	case len(it.history) > 0:
+		return it.history[len(it.history)-1].Test
+	}
+	return ""
 }
 
 // helmStatus is Helm's word for the release's last revision, after the run.
 func (it *item) helmStatus() string {
-	switch result := it.result; {
+	result, outcome, last := it.result, it.result.Outcome, lastRevision(it.history)
+	switch {
 	case result.Revision == 0:
 		return ""
-	case it.started && result.Revision > lastRevision(it.history) && (result.Code == "" || result.Action == RolledBack):
-		return statusDeployed
-	case it.started && result.Revision > lastRevision(it.history):
+	case it.started && outcome.Test == TestFailed && !outcome.RolledBack, it.started && outcome.RollbackFailed:
 		return statusFailed
-	case len(it.history) > 0:
+	case it.started && result.Revision > last && (result.Code == "" || outcome.RolledBack):
+		return statusDeployed
+	case it.started && result.Revision > last:
+		return statusFailed
+	case last > 0:
 		return it.history[len(it.history)-1].Status
 	}
 	return ""
