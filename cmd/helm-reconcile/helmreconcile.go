@@ -29,6 +29,7 @@ type options struct {
 	auth                      gitrepo.Auth
 	chartHosts, insecureHosts []string
 	valuesURLs                []string
+	charts                    *helmrel.Sources // where charts come from, besides git
 }
 
 func readOptions(c *cli.Context) (options, error) {
@@ -65,6 +66,9 @@ func checkHosts(flag string, hosts []string) error {
 func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	o, err := readOptions(c)
 	if err != nil {
+		return err
+	}
+	if o.charts, err = readCharts(s, c); err != nil {
 		return err
 	}
 	helmrel.Quiet()
@@ -138,10 +142,9 @@ func sources(ctx context.Context, s *stage.IO, o options, cluster *helmrel.Clust
 	if err != nil {
 		return nil, err
 	}
-	charts := &helmrel.Sources{
-		Guard:  &helmrel.Guard{InsecureHosts: o.insecureHosts, Forbidden: cluster.Addresses(ctx)},
-		Mirror: o.mirror, Auth: o.auth, TrustedHosts: o.chartHosts, Rewrites: rewrites,
-	}
+	charts := o.charts
+	charts.Guard = &helmrel.Guard{InsecureHosts: o.insecureHosts, Forbidden: cluster.Addresses(ctx)}
+	charts.Mirror, charts.Auth, charts.TrustedHosts, charts.Rewrites = o.mirror, o.auth, o.chartHosts, rewrites
 	for _, state := range s.Tally().States() {
 		source := state.Source
 		if source.URL == "" {

@@ -28,7 +28,7 @@ var app = &stage.App{
 	Run:    run,
 
 	Commands: speech.Commands(kube.Load),
-	Flags: append(speech.Flags("render and ask the API server, and change nothing"),
+	Flags: append(append(speech.Flags("render and ask the API server, and change nothing"), chartFlags...),
 		&cli.BoolFlag{Name: "adopt", Usage: "take over releases of the same name that somebody made by hand"},
 		&cli.BoolFlag{Name: "retry-failed", Usage: "try once more what failed with the same chart and values"},
 		&cli.BoolFlag{Name: "events", Value: true, Usage: "write Kubernetes Events about HelmReleases that the cluster holds; --events=false writes none"},

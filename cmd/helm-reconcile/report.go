@@ -71,7 +71,7 @@ func (r *report) voice(result helmrel.Result, record jsonl.Release) {
 		place := r.in.releases[result.Index].place
 		e.File, e.Line = place.File, place.Line
 	}
-	if result.Code == helmrel.CodeForeign || result.Code == helmrel.CodeShrunk {
+	if result.Code == helmrel.CodeForeign || result.Code == helmrel.CodeShrunk || result.Code == helmrel.CodeUnverified {
 		r.s.HoldBack(e)
 		return
 	}

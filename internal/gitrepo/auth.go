@@ -1,6 +1,7 @@
 package gitrepo
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"net"
@@ -26,6 +27,10 @@ type Auth struct {
 	// TokenFile is a file whose first line is a token or password for https. The user name is
 	// that of the URL, else "x-access-token", which the usual servers take with any token.
 	TokenFile string
+	// User and Password are for https, Identity is the text of a private key for ssh. They go before
+	// the files above, and are for callers that hold them in memory.
+	User, Password string
+	Identity       []byte
 	// What a URL has no use for is left alone: one environment serves repositories of both kinds.
 }
 
@@ -44,12 +49,18 @@ func (o *Auth) httpAuth(a *address) (transport.AuthMethod, []string, error) {
 			user = tokenUser
 		}
 	}
+	if o.Password != "" {
+		pass = o.Password
+		if user = cmp.Or(o.User, user); user == "" {
+			user = tokenUser
+		}
+	}
 	if user == "" && pass == "" {
 		return nil, nil, nil
 	}
 	basic := base64.StdEncoding.EncodeToString([]byte(user + ":" + pass))
 	secrets := []string{basic, pass}
-	if a.pass != "" || o.TokenFile == "" {
+	if a.pass != "" || o.TokenFile == "" && o.Password == "" {
 		// A token may stand in the place of the name.
 		secrets = append(secrets, user)
 	}
@@ -90,6 +101,14 @@ func (o *Auth) sshAuth(a *address, getenv func(string) string) (transport.AuthMe
 	if user == "" {
 		user = gitssh.DefaultUsername
 	}
+	if len(o.Identity) > 0 {
+		keys, err := parseKey(user, "given", o.Identity)
+		if err != nil {
+			return nil, err
+		}
+		keys.HostKeyCallbackHelper = check
+		return keys, nil
+	}
 	if o.SSHKey == "" {
 		agent, err := gitssh.NewSSHAgentAuth(user)
 		if err != nil {
@@ -111,6 +130,10 @@ func loadKey(user, file string) (*gitssh.PublicKeys, error) {
 	if err != nil {
 		return nil, newFault(CodeBadKey, "reading the ssh key: "+pathError(err), "")
 	}
+	return parseKey(user, file, text)
+}
+
+func parseKey(user, file string, text []byte) (*gitssh.PublicKeys, error) {
 	signer, err := ssh.ParsePrivateKey(text)
 	var locked *ssh.PassphraseMissingError
 	if errors.As(err, &locked) {

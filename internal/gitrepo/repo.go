@@ -77,7 +77,7 @@ func checkConfigured(raw string, auth *Auth) error {
 	if err := CheckURL(raw); err != nil {
 		return err
 	}
-	if a, _ := parseAddress(raw); a.http() && a.user != "" && auth.TokenFile == "" {
+	if a, _ := parseAddress(raw); a.http() && a.user != "" && auth.TokenFile == "" && auth.Password == "" {
 		return newFault(CodeBadURL, "the URL holds a user name but there is no token for it", tokenHint)
 	}
 	return nil

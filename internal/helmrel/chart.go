@@ -38,12 +38,13 @@ type part struct {
 	name   string
 	ver    string
 	needs  []need
+	locks  []need // what the lock file says, if there is one
 	files  []File
 	subs   []*part
 }
 
 // need is a dependency that a chart declares.
-type need struct{ name, version string }
+type need struct{ name, version, repository string }
 
 // FromFolder makes a chart of the files of a folder. It leaves out what .helmignore says, as Helm does.
 func FromFolder(files []File) (*Chart, error) {

@@ -400,7 +400,7 @@ func TestSafety26TheAPIServerIsNoChartRepository(t *testing.T) {
 	at := "https://" + addresses[0].String()
 	requests := b.kube.Count(t, "", func() {
 		for _, c := range []ChartSource{{Repository: at, Name: "a", Version: "1"}, {Git: at + "/a.git", Path: "a"}} {
-			if _, err := s.Chart(t.Context(), c); err == nil || !strings.Contains(err.Error(), "API server's") {
+			if _, err := s.chart(t.Context(), c, keys{}); err == nil || !strings.Contains(err.Error(), "API server's") {
 				t.Errorf("error %v", err)
 			}
 		}

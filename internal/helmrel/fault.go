@@ -26,14 +26,11 @@ func Explain(err error) (code, hint string) {
 	if errors.As(err, &fault) {
 		code, hint = fault.Code, fault.Hint
 	}
-	var missing *MissingDependency
-	var host *UntrustedHost
+	if code, hint := chartFault(err); code != "" {
+		return code, hint
+	}
 	var known *kube.Error
 	switch {
-	case errors.As(err, &missing):
-		return "missing-dependency", "run helm dependency build and commit charts/: dependencies are not downloaded"
-	case errors.As(err, &host):
-		return code, "credentials are offered to the host of the source only; --chart-host " + host.Host + " names another"
 	case errors.Is(err, ErrRefused) && strings.Contains(err.Error(), "not encrypted"):
 		return "refused-url", "use https; --insecure-host HOST allows http to one host"
 	case errors.Is(err, ErrRefused):

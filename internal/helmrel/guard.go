@@ -1,6 +1,7 @@
 package helmrel
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -83,24 +84,34 @@ func (g *Guard) checkAddr(address string) error {
 // and each address at the moment it is connected to, so that a name cannot resolve to one thing when
 // it is checked and to another when it is used. It sends no credential at all.
 func (g *Guard) Client() *http.Client {
+	return &http.Client{
+		Transport: g.transport(nil),
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) >= maxRedirects {
+				return errRedirects
+			}
+			return g.CheckURL(r.URL)
+		},
+	}
+}
+
+const maxRedirects = 10
+
+var errRedirects = fmt.Errorf("stopped after %d redirects", maxRedirects)
+
+// transport judges addresses, not URLs.
+func (g *Guard) transport(config *tls.Config) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout: 30 * time.Second,
 		Control: func(_, address string, _ syscall.RawConn) error { return g.checkAddr(address) },
 	}
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           dialer.DialContext,
-			ForceAttemptHTTP2:     true,
-			TLSHandshakeTimeout:   15 * time.Second,
-			ResponseHeaderTimeout: time.Minute,
-			IdleConnTimeout:       time.Minute,
-		},
-		CheckRedirect: func(r *http.Request, via []*http.Request) error {
-			if len(via) >= 10 {
-				return errors.New("stopped after 10 redirects")
-			}
-			return g.CheckURL(r.URL)
-		},
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dialer.DialContext,
+		TLSClientConfig:       config,
+		ForceAttemptHTTP2:     true,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: time.Minute,
+		IdleConnTimeout:       time.Minute,
 	}
 }

@@ -42,7 +42,26 @@ func (p *part) readMetadata() error {
 	p.name, p.ver = meta.Name, meta.Version
 	for _, d := range meta.Dependencies {
 		if d != nil {
-			p.needs = append(p.needs, need{d.Name, d.Version})
+			p.needs = append(p.needs, need{d.Name, d.Version, d.Repository})
+		}
+	}
+	return p.readLock()
+}
+
+// readLock reads the versions that dependencies were resolved to.
+func (p *part) readLock() error {
+	for _, f := range p.files {
+		if f.Name != "Chart.lock" && f.Name != "requirements.lock" {
+			continue
+		}
+		var lock chart.Lock
+		if err := yaml.Unmarshal(trimBOM(f.Data), &lock); err != nil {
+			return fmt.Errorf("reading %s: %w", f.Name, err)
+		}
+		for _, d := range lock.Dependencies {
+			if d != nil {
+				p.locks = append(p.locks, need{d.Name, d.Version, d.Repository})
+			}
 		}
 	}
 	return nil

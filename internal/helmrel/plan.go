@@ -138,7 +138,7 @@ func (r *Run) prepareOne(ctx context.Context, h *HelmRelease) (p *prepared) {
 	if p.fault = checkReleaseName(h.Release().Name); p.fault != nil {
 		return p
 	}
-	if p.chart, p.fault = r.Sources.Chart(ctx, h.Spec.Chart); p.fault != nil {
+	if p.chart, p.fault = r.Sources.Chart(ctx, h, r.Cluster); p.fault != nil {
 		p.fault = &Fault{Code: "chart", Err: p.fault}
 		return p
 	}
@@ -269,6 +269,8 @@ func (it *item) decide(r *Run, p *plan) {
 	case e != nil && e.Source != it.wanted.Source && !r.released(e.Source):
 		it.fail(&Fault{Code: "held-elsewhere", Hint: "take it out of that source first; it moves when both sources are in one whole stream",
 			Err: fmt.Errorf("source %s holds the release", e.Source)})
+	case isUnverified(it.prepared.fault):
+		it.block(unverified(it.prepared.fault, it.history))
 	case it.prepared.fault != nil:
 		it.fail(it.prepared.fault)
 	default:

@@ -15,7 +15,7 @@ import (
 func fromRepository(t *testing.T, r *charttest.Repository, name, version string) (*Chart, error) {
 	t.Helper()
 	s := &Sources{Guard: &Guard{InsecureHosts: []string{r.Host()}}}
-	return s.Chart(t.Context(), ChartSource{Repository: r.URL, Name: name, Version: version})
+	return s.chart(t.Context(), ChartSource{Repository: r.URL, Name: name, Version: version}, keys{})
 }
 
 func TestRepository(t *testing.T) {
@@ -40,7 +40,7 @@ func TestRepositoryIsAskedOnce(t *testing.T) {
 	done := make(chan error)
 	for range 20 {
 		go func() {
-			_, err := s.Chart(t.Context(), ChartSource{Repository: r.URL + "/", Name: "app", Version: "^1"})
+			_, err := s.chart(t.Context(), ChartSource{Repository: r.URL + "/", Name: "app", Version: "^1"}, keys{})
 			done <- err
 		}()
 	}
@@ -175,7 +175,7 @@ func TestGuardJudgesWhatANameResolvesTo(t *testing.T) {
 	g := &Guard{InsecureHosts: []string{"localhost"}, Forbidden: []netip.AddrPort{ap, netip.AddrPortFrom(netip.IPv6Loopback(), ap.Port())}}
 	s := &Sources{Guard: g}
 	at := strings.Replace(r.URL, "127.0.0.1", "localhost", 1)
-	_, err := s.Chart(t.Context(), ChartSource{Repository: at, Name: "app", Version: "1"})
+	_, err := s.chart(t.Context(), ChartSource{Repository: at, Name: "app", Version: "1"}, keys{})
 	if err == nil || !strings.Contains(err.Error(), "API server's") || len(r.Requests()) > 0 {
 		t.Errorf("error %v, requests %v", err, r.Requests())
 	}

@@ -2,12 +2,14 @@ package helmrel
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,10 +32,28 @@ type Sources struct {
 	// read at exactly its revision, so that chart and manifests are of one commit.
 	Present []Present
 
-	repository repository
-	prepare    sync.Once
-	trees      memo[*tree]
-	charts     memo[*Chart]
+	// Cache keeps archives and indexes; nil for none.
+	Cache *Cache
+	// Repositories are those that were configured beforehand, Logins the ones for registries. Each is
+	// offered to its own host and to no other.
+	Repositories []Repository
+	Logins       Logins
+	// TokenHosts may be given a registry's credential in exchange for a token, besides those of its domain.
+	TokenHosts []string
+	// TLS holds authorities besides the system's, and a certificate for hosts that ask for one; nil for
+	// none.
+	TLS *tls.Config
+	// Keyring, where set, must know the signature of every chart that is not from git.
+	Keyring *Keyring
+
+	prepare      sync.Once
+	home, away   http.RoundTripper
+	transports   memo[http.RoundTripper]
+	repositories memo[*helmRepository]
+	registries   memo[*ociRepository]
+	archives     memo[*archive]
+	trees        memo[*tree]
+	charts       memo[*Chart]
 }
 
 // Present is a repository whose objects are in a store already.
@@ -44,20 +64,49 @@ const (
 	maxChart     = 100 << 20
 )
 
-// Chart finds and reads the chart that a HelmRelease names.
-func (s *Sources) Chart(ctx context.Context, c ChartSource) (*Chart, error) {
-	s.prepare.Do(func() { s.repository.guard, s.repository.client = s.Guard, s.Guard.Client() })
-	if c.ChartPullSecret != nil || (c.FromGit() && c.SecretRef != nil) {
-		return nil, errors.New("chartPullSecret and secretRef are not supported yet: give credentials to helm-reconcile itself")
+// Chart finds and reads the chart that a HelmRelease names. objects reads the Secrets that it names for it.
+func (s *Sources) Chart(ctx context.Context, h *HelmRelease, objects Objects) (*Chart, error) {
+	k, err := keysOf(ctx, h, objects)
+	if err != nil {
+		return nil, err
 	}
+	return s.chart(ctx, h.Spec.Chart, k)
+}
+
+func (s *Sources) chart(ctx context.Context, c ChartSource, k keys) (*Chart, error) {
+	s.prepare.Do(s.connect)
 	if c.FromGit() {
-		key := strings.Join([]string{c.Git, c.GitRef(), path.Clean(c.Path)}, "\x00")
-		return s.charts.do(key, func() (*Chart, error) { return s.fromGit(ctx, c) })
+		key := strings.Join([]string{c.Git, c.GitRef(), path.Clean(c.Path), strconv.FormatBool(c.SkipDepUpdate), k.who()}, "\x00")
+		return s.charts.do(key, func() (*Chart, error) { return s.fromGit(ctx, c, k) })
 	}
-	if strings.HasPrefix(c.Repository, "oci://") {
-		return nil, errors.New("charts in an OCI registry are not supported yet")
+	login, err := s.login(c.Repository, k.pull, true)
+	if err != nil {
+		return nil, err
 	}
-	return s.repository.chart(ctx, c.Repository, c.Name, c.Version)
+	w := wish{base: c.Repository, name: c.Name, version: c.Version, login: login}
+	return s.charts.do(w.key(), func() (*Chart, error) {
+		a, err := s.archive(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		chart, err := FromArchive(a.data)
+		if err != nil {
+			return nil, fmt.Errorf("chart %s %s: %w", w.name, a.version, err)
+		}
+		chart.Revision = a.from
+		chart.Notes = append(chart.Notes, a.notes...)
+		return chart, nil
+	})
+}
+
+// archive finds a chart in a repository or registry, once.
+func (s *Sources) archive(ctx context.Context, w wish) (*archive, error) {
+	return s.archives.do(w.key(), func() (*archive, error) {
+		if strings.HasPrefix(w.base, ociScheme) {
+			return s.fromRegistry(ctx, w)
+		}
+		return s.fromRepository(ctx, w)
+	})
 }
 
 // tree is a commit. Its lock is there because a store is read by one at a time.
@@ -66,18 +115,12 @@ type tree struct {
 	snap *gitrepo.Snapshot
 }
 
-func (s *Sources) fromGit(ctx context.Context, c ChartSource) (*Chart, error) {
-	t, err := s.trees.do(c.Git+"\x00"+c.GitRef(), func() (*tree, error) { return s.tree(ctx, c.Git, c.GitRef()) })
+func (s *Sources) fromGit(ctx context.Context, c ChartSource, k keys) (*Chart, error) {
+	t, err := s.trees.do(c.Git+"\x00"+c.GitRef()+"\x00"+k.who(), func() (*tree, error) { return s.tree(ctx, c.Git, c.GitRef(), k.git) })
 	if err != nil {
 		return nil, err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	files, err := folderAt(t.snap, c.Path)
-	if err != nil {
-		return nil, fmt.Errorf("reading chart %s: %w", c.Path, err)
-	}
-	chart, err := FromFolder(files)
+	chart, err := s.assembled(ctx, t, c, k.pull)
 	if err != nil {
 		return nil, fmt.Errorf("chart %s at %.12s: %w", c.Path, t.snap.Revision, err)
 	}
@@ -85,7 +128,14 @@ func (s *Sources) fromGit(ctx context.Context, c ChartSource) (*Chart, error) {
 	return chart, nil
 }
 
-func (s *Sources) tree(ctx context.Context, at, ref string) (*tree, error) {
+// folder reads a folder of the commit.
+func (t *tree) folder(dir string) ([]File, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return folderAt(t.snap, dir)
+}
+
+func (s *Sources) tree(ctx context.Context, at, ref string, secret secretData) (*tree, error) {
 	for _, p := range s.Present {
 		if SameRepository(p.URL, at) && (ref == p.Branch || ref == "refs/heads/"+p.Branch || ref == p.Revision) {
 			if snap, err := present(p); err == nil {
@@ -99,13 +149,16 @@ func (s *Sources) tree(ctx context.Context, at, ref string) (*tree, error) {
 	if err := s.checkGitURL(at); err != nil {
 		return nil, err
 	}
-	repo, err := s.open(at)
-	if err != nil {
-		return nil, s.untrusted(at, err)
+	repo, err := s.open(at, secret)
+	var snap *gitrepo.Snapshot
+	if err == nil {
+		snap, err = repo.FetchRef(ctx, ref)
 	}
-	snap, err := repo.FetchRef(ctx, ref)
+	if err != nil && secret == nil {
+		err = s.untrusted(at, err)
+	}
 	if err != nil {
-		return nil, s.untrusted(at, err)
+		return nil, err
 	}
 	return &tree{snap: snap}, nil
 }
@@ -148,7 +201,14 @@ func (s *Sources) checkGitURL(at string) error {
 
 // open tries the credentials that may be meant for the address: which kind it takes is known only
 // after the user's insteadOf rules.
-func (s *Sources) open(at string) (*gitrepo.Repo, error) {
+func (s *Sources) open(at string, secret secretData) (*gitrepo.Repo, error) {
+	if secret != nil {
+		auth, err := secret.gitAuth(s.Auth.KnownHosts)
+		if err != nil {
+			return nil, err
+		}
+		return gitrepo.Open(gitrepo.Options{URL: at, Mirror: s.Mirror, Auth: auth, Rewrites: s.Rewrites, Control: s.control})
+	}
 	key := gitrepo.Auth{SSHKey: s.Auth.SSHKey, KnownHosts: s.Auth.KnownHosts}
 	token := gitrepo.Auth{TokenFile: s.Auth.TokenFile}
 	tries := []gitrepo.Auth{key, token}

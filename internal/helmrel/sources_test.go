@@ -38,7 +38,7 @@ func TestChartFromGit(t *testing.T) {
 	at := server.HTTP() + "/charts.git"
 	digests := map[string]string{}
 	for _, ref := range []string{"main", "v1", first} {
-		c, err := s.Chart(t.Context(), ChartSource{Git: at, Ref: ref, Path: "charts/app"})
+		c, err := s.chart(t.Context(), ChartSource{Git: at, Ref: ref, Path: "charts/app"}, keys{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestChartFromGit(t *testing.T) {
 	}
 	server.ResetCounts()
 	for _, path := range []string{"charts/app", "./charts/app/", "/charts/app"} {
-		if _, err := s.Chart(t.Context(), ChartSource{Git: at, Ref: "main", Path: path}); err != nil {
+		if _, err := s.chart(t.Context(), ChartSource{Git: at, Ref: "main", Path: path}, keys{}); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -74,7 +74,7 @@ func TestChartFromGitFaults(t *testing.T) {
 		want string
 	}{
 		{ChartSource{Git: good, Path: "app"}, "no branch or tag master"},
-		{ChartSource{Git: good, Ref: "main", Path: "none"}, "reading chart none: "},
+		{ChartSource{Git: good, Ref: "main", Path: "none"}, "reading its files: "},
 		{ChartSource{Git: good, Ref: "main", Path: "../app"}, "leads out of the repository"},
 		{ChartSource{Git: good, Ref: "main", Path: "nochart"}, "not a chart"},
 		{ChartSource{Git: good, Ref: "main", Path: "large"}, "too large"},
@@ -86,10 +86,12 @@ func TestChartFromGitFaults(t *testing.T) {
 		{ChartSource{Git: "https://169.254.169.254/charts.git", Path: "app"}, "link-local"},
 		{ChartSource{Git: "ssh://git@169.254.169.254/charts.git", Path: "app"}, ""},
 		{ChartSource{Git: "https://user:hunter2222@example.com/charts.git", Path: "app"}, "password"},
-		{ChartSource{Git: good, Path: "app", SecretRef: &ObjectRef{Name: "s"}}, "not supported yet"},
-		{ChartSource{Repository: "oci://example.com/charts", Name: "a", Version: "1"}, "not supported yet"},
+		{ChartSource{Repository: "oci://169.254.169.254/charts", Name: "a", Version: "1.0.0"}, "link-local"},
+		{ChartSource{Repository: "oci://user:hunter2222@example.com/charts", Name: "a", Version: "1.0.0"}, "password"},
+		{ChartSource{Repository: "oci://example.com/charts", Name: "../a", Version: "1.0.0"}, "is no name of a repository"},
+		{ChartSource{Repository: "oci://example.com/charts", Name: "A b", Version: "1.0.0"}, "is no name of a repository"},
 	} {
-		_, err := sourcesFor(t).Chart(t.Context(), test.c)
+		_, err := sourcesFor(t).chart(t.Context(), test.c, keys{})
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%+v: error %v, want %q", test.c, err, test.want)
 		}
@@ -113,7 +115,7 @@ func TestChartOfTheSourceItself(t *testing.T) {
 	server.ResetCounts()
 	s := sourcesFor(t)
 	s.Present = []Present{{URL: at, Branch: "main", Revision: snap.Revision, Store: snap.Store}}
-	c, err := s.Chart(t.Context(), ChartSource{Git: strings.TrimSuffix(at, ".git"), Ref: "main", Path: "app"})
+	c, err := s.chart(t.Context(), ChartSource{Git: strings.TrimSuffix(at, ".git"), Ref: "main", Path: "app"}, keys{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +144,7 @@ func TestSafety26CredentialsStayHome(t *testing.T) {
 			s.TrustedHosts = []string{"github.com"}
 		}
 		before := len(server.Users())
-		if _, err := s.Chart(t.Context(), ChartSource{Git: server.HTTP() + "/charts.git", Ref: "main", Path: "app"}); err != nil {
+		if _, err := s.chart(t.Context(), ChartSource{Git: server.HTTP() + "/charts.git", Ref: "main", Path: "app"}, keys{}); err != nil {
 			t.Fatal(err)
 		}
 		seen := strings.Contains(strings.Join(server.Users()[before:], " "), "canary-token")
@@ -172,7 +174,7 @@ func TestSafety26DeployKeyStaysHome(t *testing.T) {
 	for _, hosts := range [][]string{{"github.com"}, {"127.0.0.1"}} {
 		s := sourcesFor(t)
 		s.Auth, s.TrustedHosts = auth, hosts
-		_, err := s.Chart(t.Context(), ChartSource{Git: server.SSH() + "/charts.git", Ref: "main", Path: "app"})
+		_, err := s.chart(t.Context(), ChartSource{Git: server.SSH() + "/charts.git", Ref: "main", Path: "app"}, keys{})
 		if trusted := hosts[0] == "127.0.0.1"; trusted != (err == nil) {
 			t.Errorf("trusted %v: error %v", trusted, err)
 		}
