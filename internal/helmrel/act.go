@@ -40,7 +40,8 @@ func (it *item) run(ctx context.Context, r *Run) {
 	err := func() (err error) {
 		defer recovered(&err)
 		out, err = r.Cluster.Do(ctx, Task{HelmRelease: it.wanted.Release, Chart: it.prepared.chart, Values: it.prepared.values,
-			Digest: it.prepared.digest, Owner: it.owner, History: it.history, Decision: it.decision, DryRun: it.dryRun})
+			Digest: it.prepared.digest, Owner: it.owner, History: it.history, Decision: it.decision, DryRun: it.dryRun,
+			Reached: func(p Phase) { r.teller.progress(ctx, it, p) }})
 		return err
 	}()
 	action := Upgraded

@@ -29,6 +29,14 @@ type Task struct {
 	Decision Decision
 	// DryRun renders and validates, and writes nothing.
 	DryRun bool
+	// Reached, where set, is told of each phase after the first as it begins.
+	Reached func(Phase)
+}
+
+func (t Task) reached(p Phase) {
+	if t.Reached != nil {
+		t.Reached(p)
+	}
 }
 
 // Outcome is what became of a task.
@@ -216,6 +224,7 @@ func (s *session) rollback(ctx context.Context, t Task, out Outcome, cause error
 	if to == 0 || cause != nil && out.Revision != t.Decision.Revision {
 		return out, cause
 	}
+	t.reached(PhaseRollingBack)
 	spec := t.HelmRelease.Spec
 	back := action.NewRollback(s.cfg)
 	back.Version = to

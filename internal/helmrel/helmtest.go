@@ -14,6 +14,7 @@ import (
 // test runs the chart's tests against the revision that stands, and notes how they ended. That of a
 // revision whose tests failed is noted as failed, unless failures are to be ignored.
 func (s *session) test(ctx context.Context, t Task, out Outcome) (Outcome, error) {
+	t.reached(PhaseTesting)
 	spec := t.HelmRelease.Spec.Test
 	testing := action.NewReleaseTesting(s.cfg)
 	testing.Timeout = seconds(spec.Timeout)
