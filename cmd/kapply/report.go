@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/sluice-gitops/sluice/internal/jsonl"
@@ -42,6 +43,9 @@ func (r *report) take(result kube.Result) {
 	switch {
 	case result.NotReady:
 		r.notReady = append(r.notReady, result)
+		if result.Waiting > 0 {
+			r.s.Infof("%s %v; waiting for %d more", result.ID, result.Err, result.Waiting)
+		}
 	case result.Index < 0:
 		r.pruned = append(r.pruned, result)
 	default:
@@ -110,6 +114,7 @@ func (r *report) close(sources []kube.Source, err error) {
 		}
 		r.write(result, manifest{})
 	}
+	slices.SortFunc(r.notReady, func(a, b kube.Result) int { return a.Index - b.Index })
 	for _, result := range r.notReady {
 		r.fail(result, r.in.manifests[r.in.index[result.Index]], result.ID.String())
 	}

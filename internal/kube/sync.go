@@ -119,6 +119,8 @@ type Result struct {
 	// NotReady says that the object was applied, but did not become ready. It comes as a second
 	// result of the same object.
 	NotReady bool
+	// Waiting is, with NotReady, how many others are still waited for.
+	Waiting int
 }
 
 // errStopped ends a run that was told to stop before all was done.

@@ -96,17 +96,20 @@ func (w *waiter) round(ctx context.Context) {
 		it.state = w.judge(ctx, it)
 	}
 	w.askPods(ctx)
-	var still []*waited
+	var still, gone []*waited
 	for _, it := range w.left {
 		switch it.state.end {
 		case ready:
 			w.done++
 		case lost:
 			w.done++
-			w.report(it, it.state.err())
+			gone = append(gone, it)
 		default:
 			still = append(still, it)
 		}
+	}
+	for _, it := range gone {
+		w.report(it, it.state.err(), len(still))
 	}
 	if w.s.Progress != nil {
 		w.s.Progress("ready", w.done, w.done+len(still))
@@ -114,15 +117,15 @@ func (w *waiter) round(ctx context.Context) {
 	w.left = still
 }
 
-func (w *waiter) report(it *waited, err error) {
-	w.s.Report(Result{Index: it.index, ID: it.id, Source: it.Source, Action: Failed, NotReady: true, Err: err})
+func (w *waiter) report(it *waited, err error, others int) {
+	w.s.Report(Result{Index: it.index, ID: it.id, Source: it.Source, Action: Failed, NotReady: true, Waiting: others, Err: err})
 }
 
 // giveUp reports what is left when the time is over.
 func (w *waiter) giveUp() {
 	for _, it := range w.left {
 		w.report(it, &Error{Code: "not-ready", Hint: "--timeout sets how long to wait",
-			Err: fmt.Errorf("not ready in time: %s", it.state.with(it.words))})
+			Err: fmt.Errorf("not ready in time: %s", it.state.with(it.words))}, 0)
 	}
 	w.left = nil
 }
