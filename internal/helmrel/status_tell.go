@@ -78,7 +78,7 @@ func (t *teller) result(ctx context.Context, it *item) {
 	next := o.Status.copied()
 	it.conclude(&next, o.Generation, t.now())
 	t.write(ctx, o, next)
-	fails := it.result.Code != ""
+	fails := it.result.Code != "" || it.result.Outcome.RolledBack
 	if it.started || fails && !before.failsLike(next) {
 		t.say(o, it, fails)
 	}
@@ -190,7 +190,7 @@ func (it *item) conclude(s *Status, generation int64, now time.Time) {
 func (it *item) phases() []Phase {
 	result, p := it.result, it.prepared
 	switch {
-	case result.Code == "":
+	case result.Code == "" && !result.Outcome.RolledBack:
 		return []Phase{PhaseSucceeded}
 	case p != nil && p.fault != nil && p.chart == nil && it.wanted.Release != nil && checkReleaseName(it.release.Name) == nil:
 		return []Phase{PhaseChartFetchFailed}
