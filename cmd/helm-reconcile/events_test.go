@@ -57,7 +57,7 @@ func TestEvents(t *testing.T) {
 	h.put(v1, "app", strings.Replace(gitApp, "charts/app", "charts/none", 1))
 	h.must(5)
 	h.must(5)
-	if got := h.events(); !strings.Contains(got, "Warning app FailedReleaseSync 1: release app failed: reading chart charts/none") {
+	if got := h.events(); !strings.Contains(got, "Warning app FailedReleaseSync 1: release app failed: chart charts/none") {
 		t.Errorf("told: %s", got)
 	}
 }
