@@ -34,13 +34,21 @@ var policyCommand = &stage.App{
 		&cli.BoolFlag{Name: "deautomate", Usage: "ask for none any more"},
 		&cli.BoolFlag{Name: "lock", Usage: "forbid new images"},
 		&cli.BoolFlag{Name: "unlock", Usage: "allow them again"},
-		&cli.StringSliceFlag{Name: "tag", Usage: "choose the tags of a container by `CONTAINER=PATTERN`; may be repeated"},
+		&cli.GenericFlag{Name: "tag", Value: &texts{}, Usage: "choose the tags of a container by `CONTAINER=PATTERN`; may be given several times"},
 		&cli.StringFlag{Name: "tag-all", Usage: "choose the tags of every container by `PATTERN`"},
 		&cli.BoolFlag{Name: "all", Usage: "all workloads, in place of names"},
 		&cli.StringFlag{Name: "user-name", Usage: "with --lock: note that `NAME` locks it"},
 		&cli.StringFlag{Name: "message", Usage: "put `TEXT` first in the commit's message, and with --lock note it"},
 	}, commitFlags()...),
 }
+
+// texts are the values of a flag that may be given several times. The library's own kind of it
+// would cut a pattern at its commas.
+type texts []string
+
+func (t *texts) Set(text string) error { *t = append(*t, text); return nil }
+
+func (t *texts) String() string { return strings.Join(*t, " ") }
 
 // setting is a policy and the value that it is to have; empty: none.
 type setting struct{ policy, value string }
@@ -86,7 +94,7 @@ func readPolicies(c *cli.Context) (p policies, err error) {
 		note := strings.Join(strings.Fields(c.String("message")), " ")
 		p.flag(c, "lock", setting{"locked", "true"}, setting{"locked_user", c.String("user-name")}, setting{"locked_msg", note})
 	}
-	for _, text := range c.StringSlice("tag") {
+	for _, text := range *c.Generic("tag").(*texts) {
 		container, pattern, found := strings.Cut(text, "=")
 		if !found || container == "" {
 			return p, stage.Usagef("--tag is written CONTAINER=PATTERN, not %q", text)

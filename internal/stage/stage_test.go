@@ -403,19 +403,6 @@ func TestTableOfAnnotations(t *testing.T) {
 	}
 }
 
-// TestCommasStay: a value with commas is one value.
-func TestCommasStay(t *testing.T) {
-	app := try(nil)
-	app.Flags = append(app.Flags, &cli.StringSliceFlag{Name: "words"})
-	app.Run = func(_ context.Context, s *stage.IO, c *cli.Context) error {
-		if got := c.StringSlice("words"); len(got) != 2 || got[0] != "a,b" {
-			t.Errorf("got %q", got)
-		}
-		return nil
-	}
-	exec(t, t.Context(), app, strings.NewReader(""), "--words", "a,b", "--words=c")
-}
-
 func TestFlagsInAnyOrder(t *testing.T) {
 	app := try(nil)
 	var seen []string
