@@ -8,9 +8,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -54,6 +56,10 @@ type Repository struct {
 	entries  []entry
 	archives map[string][]byte
 	requests []string
+	answers  []string
+	logins   []string
+	user     string
+	password string
 	override map[string]http.HandlerFunc
 }
 
@@ -89,6 +95,20 @@ func (r *Repository) AddEntry(name, version, url, digest string) {
 	r.entries = append(r.entries, entry{name, version, url, digest})
 }
 
+// Put serves a file.
+func (r *Repository) Put(at string, data []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.archives[path.Clean(at)] = data
+}
+
+// Protect asks for a user name and a password from now on.
+func (r *Repository) Protect(user, password string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.user, r.password = user, password
+}
+
 // Handle answers a path in another way.
 func (r *Repository) Handle(at string, f http.HandlerFunc) {
 	r.mu.Lock()
@@ -103,23 +123,72 @@ func (r *Repository) Requests() []string {
 	return append([]string(nil), r.requests...)
 }
 
-// ServeHTTP answers the index and the archives.
+// Answers are the paths that were asked for so far, each with the status of its answer.
+func (r *Repository) Answers() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.answers...)
+}
+
+// Authorizations are the headers of that name which came so far, the empty ones left out.
+func (r *Repository) Authorizations() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.logins...)
+}
+
+// Forget forgets what was asked for.
+func (r *Repository) Forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.requests, r.answers, r.logins = nil, nil, nil
+}
+
+// noted remembers the status of an answer.
+type noted struct {
+	http.ResponseWriter
+	status int
+}
+
+func (n *noted) WriteHeader(status int) {
+	n.status = status
+	n.ResponseWriter.WriteHeader(status)
+}
+
+// ServeHTTP answers the index, with an ETag, and the archives.
 func (r *Repository) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.mu.Lock()
 	r.requests = append(r.requests, request.URL.Path)
 	override, other := r.override[request.URL.Path]
 	data, found := r.archives[request.URL.Path]
-	if request.URL.Path == "/index.yaml" {
+	if request.URL.Path == "/index.yaml" && !found {
 		data, found = r.index(), true
+		sum := sha256.Sum256(data)
+		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sum[:8]))
 	}
+	if header := request.Header.Get("Authorization"); header != "" {
+		r.logins = append(r.logins, header)
+	}
+	user, password, _ := request.BasicAuth()
+	refused := r.password != "" && (user != r.user || password != r.password)
 	r.mu.Unlock()
-	switch {
+	n := &noted{w, http.StatusOK}
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.answers = append(r.answers, fmt.Sprintf("%s %d", request.URL.Path, n.status))
+	}()
+	switch etag := w.Header().Get("ETag"); {
+	case refused:
+		http.Error(n, "who are you?", http.StatusUnauthorized)
 	case other:
-		override(w, request)
+		override(n, request)
+	case etag != "" && request.Header.Get("If-None-Match") == etag:
+		n.WriteHeader(http.StatusNotModified)
 	case found:
-		_, _ = w.Write(data)
+		_, _ = n.Write(data)
 	default:
-		http.NotFound(w, request)
+		http.NotFound(n, request)
 	}
 }
 
@@ -130,7 +199,8 @@ func (r *Repository) index() []byte {
 	for _, e := range r.entries {
 		names[e.name] = append(names[e.name], e)
 	}
-	for name, entries := range names {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		entries := names[name]
 		fmt.Fprintf(&out, "  %s:\n", name)
 		for _, e := range entries {
 			fmt.Fprintf(&out, "  - apiVersion: v2\n    name: %s\n    version: %q\n    digest: %q\n    urls: [%q]\n", e.name, e.version, e.digest, e.url)
