@@ -41,7 +41,7 @@ func (it *item) run(ctx context.Context, r *Run) {
 		defer recovered(&err)
 		out, err = r.Cluster.Do(ctx, Task{HelmRelease: it.wanted.Release, Chart: it.prepared.chart, Values: it.prepared.values,
 			Digest: it.prepared.digest, Owner: it.owner, History: it.history, Decision: it.decision, DryRun: it.dryRun,
-			Reached: func(p Phase) { r.teller.progress(ctx, it, p) }})
+			Left: it.left, Reached: func(p Phase) { r.teller.progress(ctx, it, p) }})
 		return err
 	}()
 	action := Upgraded
@@ -52,6 +52,7 @@ func (it *item) run(ctx context.Context, r *Run) {
 		action = Tested
 	}
 	var shrunk *ShrunkError
+	var taken *TakenError
 	switch {
 	case err == nil && it.decision.Step == StepRollback:
 		it.finish(Result{Action: RolledBack, Revision: out.Revision, Message: it.decision.Why, Code: CodeFailing,
@@ -61,6 +62,8 @@ func (it *item) run(ctx context.Context, r *Run) {
 	case errors.As(err, &shrunk):
 		it.block(Decision{Code: CodeShrunk, Revision: out.Revision, Why: shrunk.Error(),
 			Hint: "was the chart emptied by mistake? if not, annotate the HelmRelease with " + shrunk.Annotation() + `: "true"`})
+	case errors.As(err, &taken):
+		it.block(Decision{Code: CodeForeign, Revision: out.Revision, Why: taken.Error(), Hint: takenHint})
 	default:
 		it.fail(&Fault{Code: "helm", Err: err})
 		it.result.Revision = out.Revision

@@ -146,13 +146,13 @@ func TestInstallUpgradeUnchangedUninstall(t *testing.T) {
 	if h := b.history("app").shown(); h != "1:superseded* 2:superseded* 3:deployed*" {
 		t.Errorf("history %s", h)
 	}
-	if err := b.helm.Uninstall(t.Context(), ReleaseID{b.namespace, "app"}, b.history("app")); err != nil {
+	if err := b.helm.Uninstall(t.Context(), ReleaseID{b.namespace, "app"}, ID{b.namespace, "app"}, b.history("app")); err != nil {
 		t.Fatal(err)
 	}
 	if b.configMap("app-one") != nil || len(b.history("app")) != 0 {
 		t.Error("something is left")
 	}
-	if err := b.helm.Uninstall(t.Context(), ReleaseID{b.namespace, "app"}, b.history("app")); err != nil {
+	if err := b.helm.Uninstall(t.Context(), ReleaseID{b.namespace, "app"}, ID{b.namespace, "app"}, b.history("app")); err != nil {
 		t.Errorf("uninstalling what is not there: %v", err)
 	}
 }
@@ -375,7 +375,7 @@ spec:
 		}
 	}()
 	history := b.history("app")
-	session, err := b.helm.session(h.Release(), history)
+	session, err := b.helm.session(h.Release(), h.ID(), history)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,8 @@ type Cluster struct {
 	mu   sync.Mutex
 	caps *chartutil.Capabilities
 
+	present census
+
 	maps    memo[map[string]string]
 	secrets memo[map[string][]byte]
 }
@@ -76,9 +78,14 @@ func NewCluster(config *rest.Config) (*Cluster, error) {
 type getter struct {
 	*Cluster
 	namespace string
+	sight     *sight
 }
 
-func (g getter) ToRESTConfig() (*rest.Config, error) { return rest.CopyConfig(g.config), nil }
+func (g getter) ToRESTConfig() (*rest.Config, error) {
+	config := rest.CopyConfig(g.config)
+	config.Wrap(g.sight.over)
+	return config, nil
+}
 
 func (g getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) { return g.cached, nil }
 
@@ -94,25 +101,17 @@ func (g getter) Namespace() (string, bool, error) { return g.namespace, true, ni
 
 func (g getter) ConfigAccess() clientcmd.ConfigAccess { return nil }
 
-// reached is Helm's client without its question, before every action, whether the server is there.
-type reached struct{ *kube.Client }
-
-func (reached) IsReachable() error { return nil }
-
 // configuration prepares one Helm action. What Helm would log is dropped: some of its messages hold
 // values or whole Secrets. notes gets the few that are the only word on a failure.
-func (c *Cluster) configuration(namespace string, notes *[]string) (*action.Configuration, error) {
+func (c *Cluster) configuration(namespace string, sight *sight, notes *[]string) (*action.Configuration, error) {
 	cfg := &action.Configuration{}
 	log := func(format string, args ...any) {
-		if notes != nil && strings.HasPrefix(format, "uninstall: Failed to delete release") {
+		if strings.HasPrefix(format, "uninstall: Failed to delete release") {
 			*notes = append(*notes, fmt.Sprintf(format, args...))
 		}
 	}
-	if err := cfg.Init(getter{c, namespace}, namespace, "secret", log); err != nil {
+	if err := cfg.Init(getter{c, namespace, sight}, namespace, "secret", log); err != nil {
 		return nil, err
-	}
-	if client, ok := cfg.KubeClient.(*kube.Client); ok {
-		cfg.KubeClient = reached{client}
 	}
 	cfg.SetHookOutputFunc(func(_, _, _ string) io.Writer { return io.Discard })
 	caps, err := c.capabilities()

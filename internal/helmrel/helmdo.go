@@ -29,6 +29,8 @@ type Task struct {
 	Decision Decision
 	// DryRun renders and validates, and writes nothing.
 	DryRun bool
+	// Left says of another HelmRelease that it is gone for good, so that its objects pass on; nil: of none.
+	Left func(ID) bool
 	// Reached, where set, is told of each phase after the first as it begins.
 	Reached func(Phase)
 }
@@ -78,7 +80,7 @@ func (c *Cluster) try(ctx context.Context, t Task) (Outcome, error) {
 	if err := checkReleaseName(id.Name); err != nil {
 		return Outcome{}, err
 	}
-	s, err := c.session(id, t.History)
+	s, err := c.session(id, t.HelmRelease.ID(), t.History)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -164,7 +166,7 @@ func (s *session) install(ctx context.Context, t Task, helmChart *chart.Chart) (
 	if t.DryRun {
 		install.DryRun, install.DryRunOption = true, "server"
 	}
-	counted := t.counterOf(s.cfg, brings)
+	counted := s.counterOf(t, brings)
 	install.PostRenderer = counted
 	done, err := install.RunWithContext(ctx, helmChart, t.Values)
 	if counted.refused != nil {
@@ -186,7 +188,7 @@ func (s *session) upgrade(ctx context.Context, t Task, helmChart *chart.Chart) (
 	if t.DryRun {
 		upgrade.DryRun, upgrade.DryRunOption = true, "server"
 	}
-	counted := t.counterOf(s.cfg, false)
+	counted := s.counterOf(t, false)
 	upgrade.PostRenderer = counted
 	done, err := upgrade.RunWithContext(ctx, s.id.Name, helmChart, t.Values)
 	if counted.refused != nil {
@@ -260,10 +262,14 @@ func lastDeployed(h History) int {
 	return 0
 }
 
-// Uninstall removes a release, its objects and its history. One that is not there is no error.
-func (c *Cluster) Uninstall(ctx context.Context, id ReleaseID, h History) error {
-	s, err := c.session(id, h)
+// Uninstall removes a release, its objects and its history. One that is not there is no error. One of
+// whose objects is somebody else's by now is left as it is, with a [*TakenError].
+func (c *Cluster) Uninstall(ctx context.Context, id ReleaseID, owner ID, h History) error {
+	s, err := c.session(id, owner, h)
 	if err != nil {
+		return err
+	}
+	if err := s.uninstallable(lastRevision(h)); err != nil {
 		return err
 	}
 	uninstall := action.NewUninstall(s.cfg)

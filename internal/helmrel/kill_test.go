@@ -66,6 +66,25 @@ func (l *life) runs(spec string, files map[string]string, line *cut) error {
 
 func (l *life) with(config *rest.Config, spec string, files map[string]string) error {
 	l.t.Helper()
+	n := 1
+	if files == nil {
+		n = 0
+	}
+	return l.wants(config, n, spec, files)
+}
+
+// many does a run over n releases.
+func (l *life) many(n int, spec string, files map[string]string) error {
+	config, err := clientcmd.BuildConfigFromFlags("", l.kube.Kubeconfig)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	config.UserAgent = l.agent
+	return l.wants(config, n, spec, files)
+}
+
+func (l *life) wants(config *rest.Config, n int, spec string, files map[string]string) error {
+	l.t.Helper()
 	client, err := kube.NewClient(&kube.Config{REST: config, Namespace: l.namespace}, nil)
 	if err != nil {
 		l.t.Fatal(err)
@@ -81,10 +100,14 @@ func (l *life) with(config *rest.Config, spec string, files map[string]string) e
 	lease := store.Lease()
 	lease.Now, lease.Holder = func() time.Time { return time.Now().Add(l.later) }, fmt.Sprint(time.Now().UnixNano())
 	l.results = nil
-	run := &Run{Cluster: cluster, Store: store, Lease: lease, Inventory: ID{l.namespace, l.name}, Prune: true,
+	run := &Run{Cluster: cluster, Store: store, Lease: lease, Inventory: ID{l.namespace, l.name}, Prune: true, Workers: 4,
 		From: []kube.Source{{Name: "s", Whole: true}}, Report: func(r Result) { l.results = append(l.results, r) }}
-	if files != nil {
-		h := parse(l.t, `{"metadata":{"name":"`+l.name+`","namespace":"`+l.namespace+`"},"spec":{"chart":{"git":"g","path":"p"},"releaseName":"`+l.name+`"`+spec+`}}`)
+	for i := range n {
+		name := l.name
+		if n > 1 {
+			name = fmt.Sprintf("%s-%d", l.name, i)
+		}
+		h := parse(l.t, `{"metadata":{"name":"`+name+`","namespace":"`+l.namespace+`"},"spec":{"chart":{"git":"g","path":"p"},"releaseName":"`+name+`"`+spec+`}}`)
 		chart, err := FromFolder(folder(files))
 		if err != nil {
 			l.t.Fatal(err)
@@ -97,8 +120,11 @@ func (l *life) with(config *rest.Config, spec string, files map[string]string) e
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		run.Wanted = []Wanted{{Source: "s", ID: h.ID(), Release: h}}
-		run.ready = []*prepared{{chart: chart, values: values, digest: digest}}
+		run.Wanted = append(run.Wanted, Wanted{Source: "s", ID: h.ID(), Release: h})
+		run.ready = append(run.ready, &prepared{chart: chart, values: values, digest: digest})
+	}
+	if n == 0 {
+		run.ready = []*prepared{}
 	}
 	return run.Do(l.t.Context())
 }

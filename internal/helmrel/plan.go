@@ -39,9 +39,10 @@ type item struct {
 	decision Decision
 	ignored  bool
 	notes    []string
-	started  bool    // Helm was started on it
-	twin     bool    // another one of the same name came before it
-	result   *Result // decided, or done
+	left     func(ID) bool // see Task
+	started  bool          // Helm was started on it
+	twin     bool          // another one of the same name came before it
+	result   *Result       // decided, or done
 	dryRun   bool
 }
 
@@ -274,6 +275,7 @@ func (it *item) decide(r *Run, p *plan) {
 	case it.prepared.fault != nil:
 		it.fail(it.prepared.fault)
 	default:
+		it.left = func(other ID) bool { return p.left(r, it.entry, labelOf(other.Namespace, other.Name)) }
 		it.decision = Decide(it.history, Wish{
 			Digest: it.prepared.digest, Owner: it.owner, Left: func(owner string) bool { return p.left(r, it.entry, owner) },
 			Known: e != nil && ownerOf(e) == it.wanted.ID, Adopt: r.Adopt, Again: r.Again,

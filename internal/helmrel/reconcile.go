@@ -187,6 +187,13 @@ func (p *plan) heldBack() error {
 // act installs and upgrades, several at a time, and then uninstalls. A run that is told to stop
 // finishes what it has in hand.
 func (r *Run) act(ctx context.Context, p *plan) error {
+	installs := 0
+	for _, it := range p.items {
+		if it.result == nil && it.decision.Step == StepInstall {
+			installs++
+		}
+	}
+	r.Cluster.present.expect(installs)
 	report := &inOrder{run: r, waiting: make([]*Result, len(p.items)), total: len(p.items)}
 	var workers errgroup.Group
 	workers.SetLimit(max(r.Workers, 1))

@@ -2,6 +2,7 @@ package helmrel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -95,8 +96,13 @@ func (u *removal) run(ctx context.Context, r *Run) {
 	}
 	err := func() (err error) {
 		defer recovered(&err)
-		return r.Cluster.Uninstall(ctx, u.release, u.history)
+		return r.Cluster.Uninstall(ctx, u.release, ownerOf(u.entry), u.history)
 	}()
+	var taken *TakenError
+	if errors.As(err, &taken) {
+		u.finish(Result{Action: Blocked, Revision: lastRevision(u.history), Message: err.Error(), Code: CodeForeign, Hint: takenHint})
+		return
+	}
 	if err != nil {
 		u.finish(Result{Action: Failed, Revision: lastRevision(u.history), Message: err.Error(), Code: "helm",
 			Hint: "the release stays in the inventory; the next run tries again"})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/releaseutil"
 	"sigs.k8s.io/yaml"
 )
@@ -44,18 +43,20 @@ func (e *ShrunkError) Annotation() string {
 	return AllowShrink
 }
 
-// counter is a post-renderer that changes nothing, and refuses a render of too few objects. It comes
-// before Helm stores a revision or changes an object.
+// counter is a post-renderer that changes nothing, and refuses a render of too few objects, and one whose
+// objects are somebody else's. It comes before Helm stores a revision or changes an object.
 type counter struct {
 	annotations map[string]string
 	deployed    func() (manifest string, err error)
-	refused     *ShrunkError // what Run returned
+	inspect     func(rendered, deployed string) error
+	refused     error // what Run returned
 }
 
 // counterOf counts what a task renders. The CRDs of a chart's crds folder are no part of what is
 // rendered; where they are installed a chart of nothing else is not empty.
-func (t Task) counterOf(cfg *action.Configuration, brings bool) *counter {
+func (s *session) counterOf(t Task, brings bool) *counter {
 	c := &counter{annotations: map[string]string{}, deployed: func() (string, error) { return "", nil }}
+	c.inspect = func(rendered, deployed string) error { return s.inspect(t, rendered, deployed) }
 	for name, value := range t.HelmRelease.Metadata.Annotations {
 		c.annotations[name] = value
 	}
@@ -64,7 +65,7 @@ func (t Task) counterOf(cfg *action.Configuration, brings bool) *counter {
 	}
 	if version := lastDeployed(t.History); version != 0 && t.Decision.Step == StepUpgrade {
 		c.deployed = func() (string, error) {
-			found, err := cfg.Releases.Get(t.HelmRelease.Release().Name, version)
+			found, err := s.store.revision(version)
 			if err != nil {
 				return "", fmt.Errorf("reading revision %d: %w", version, err)
 			}
@@ -76,18 +77,19 @@ func (t Task) counterOf(cfg *action.Configuration, brings bool) *counter {
 
 // Run makes it a post-renderer.
 func (c *counter) Run(rendered *bytes.Buffer) (*bytes.Buffer, error) {
-	shrunk := &ShrunkError{Rendered: countObjects(rendered.String())}
-	if c.annotations[shrunk.Annotation()] == "true" {
-		return rendered, nil
-	}
 	manifest, err := c.deployed()
 	if err != nil {
 		return nil, err
 	}
-	shrunk.Deployed = countObjects(manifest)
-	if shrunk.Rendered == 0 || 2*shrunk.Rendered < shrunk.Deployed {
+	shrunk := &ShrunkError{Rendered: countObjects(rendered.String()), Deployed: countObjects(manifest)}
+	switch few := shrunk.Rendered == 0 || 2*shrunk.Rendered < shrunk.Deployed; {
+	case few && c.annotations[shrunk.Annotation()] != "true":
 		c.refused = shrunk
-		return nil, shrunk
+	default:
+		c.refused = c.inspect(rendered.String(), manifest)
+	}
+	if c.refused != nil {
+		return nil, c.refused
 	}
 	return rendered, nil
 }
