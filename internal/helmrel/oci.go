@@ -137,7 +137,7 @@ func (r *ociRepository) resolve(ctx context.Context, version string) (tag, diges
 // go down.
 func (r *ociRepository) tags(ctx context.Context) ([]string, error) {
 	var all []string
-	next := "tags/list"
+	next := "tags/list?n=1000"
 	for range maxPages {
 		at := r.at(next)
 		response, err := r.get(ctx, at, "application/json")
