@@ -23,6 +23,7 @@ var speech = reconcile.Words{Program: program, Things: "releases", Delete: "unin
 // options are the flags.
 type options struct {
 	reconcile.Options
+	clusterOptions
 	adopt, again, events      bool
 	workers                   int
 	mirror                    string
@@ -40,6 +41,9 @@ func readOptions(c *cli.Context) (options, error) {
 		auth:       gitrepo.Auth{SSHKey: c.String("ssh-key"), KnownHosts: c.String("known-hosts"), TokenFile: c.String("token-file")},
 		chartHosts: c.StringSlice("chart-host"), insecureHosts: c.StringSlice("insecure-host"),
 		valuesURLs: c.StringSlice("allow-values-url"),
+	}
+	if err == nil {
+		o.clusterOptions, err = readClusterOptions(c)
 	}
 	if err == nil && o.workers < 1 {
 		err = stage.Usagef("--workers is a number of releases from 1, not %d", o.workers)
@@ -73,8 +77,10 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	}
 	helmrel.Quiet()
 	in := &input{s: s, counts: map[string]int{}}
-	if err := s.Read(in.take); err != nil {
-		return err
+	if !o.fromCluster {
+		if err := s.Read(in.take); err != nil {
+			return err
+		}
 	}
 	from, err := in.from(o)
 	if err != nil {
@@ -110,6 +116,11 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 	if err != nil {
 		return stage.Usage(fmt.Errorf("--inventory: %w", err))
 	}
+	if o.fromCluster {
+		if err := in.takeCluster(ctx, cluster, &o); err != nil {
+			return err
+		}
+	}
 	charts, err := sources(ctx, s, o, cluster)
 	if err != nil {
 		return err
@@ -121,6 +132,7 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 		Cluster: cluster, Sources: charts, Store: store, Lease: o.Lease(s, store),
 		Inventory: helmrel.ID{Namespace: o.InventoryNamespace, Name: o.Inventory},
 		Wanted:    in.wanted(o.DefaultNamespace), From: from, Dropped: o.Drop,
+		Objects: in.objects, Namespaces: o.namespaces,
 		Prune: o.Prune, Brake: o.Brake, ID: s.Getenv("SLUICE_RUN"), DryRun: o.DryRun, Replay: o.Replay, AllowFewer: o.AllowFewer, Adopt: o.adopt, Again: o.again,
 		Workers:  o.workers,
 		Report:   out.take,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +17,8 @@ import (
 type input struct {
 	s        *stage.IO
 	releases []wish
-	counts   map[string]int // HelmReleases by source
+	counts   map[string]int   // HelmReleases by source
+	objects  []helmrel.Object // of the releases, where they were read from the cluster
 }
 
 // wish is a HelmRelease record.
@@ -73,6 +75,10 @@ func (in *input) takeManifest(line *jsonl.Line) {
 func (r *wish) parse(s *stage.IO) {
 	h, unknown, err := helmrel.Parse(r.object)
 	for _, field := range unknown {
+		if r.place.File == "" {
+			s.Warn("%s has an unknown field %s, which is left out", r.id, field)
+			continue
+		}
 		s.Warn("%s:%d: %s has an unknown field %s, which is left out", r.place.File, r.place.Line, r.id, field)
 	}
 	if r.read = h; err != nil {
@@ -95,7 +101,10 @@ func (in *input) wanted(defaultNamespace string) []helmrel.Wanted {
 			r.read.Metadata.Namespace = r.id.Namespace
 		}
 		if r.parsed == nil {
-			w.Fault = &helmrel.Fault{Code: "bad-object", Err: r.fault}
+			w.Fault = r.fault
+			if fault := (&helmrel.Fault{}); !errors.As(r.fault, &fault) {
+				w.Fault = &helmrel.Fault{Code: "bad-object", Err: r.fault}
+			}
 		}
 		all = append(all, w)
 	}
@@ -105,6 +114,9 @@ func (in *input) wanted(defaultNamespace string) []helmrel.Wanted {
 // from are the sources of the stream. What the inventory is to remember is how many HelmReleases
 // each brought.
 func (in *input) from(o options) ([]kube.Source, error) {
+	if o.fromCluster {
+		return []kube.Source{{Name: clusterSource, Whole: true}}, nil // a list is whole, or there is none
+	}
 	sources, err := o.Sources(in.s)
 	for i := range sources {
 		sources[i].State.Manifests = in.counts[sources[i].Name]

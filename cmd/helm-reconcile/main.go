@@ -25,10 +25,11 @@ var app = &stage.App{
 	Manual: manual,
 	Reads:  true,
 	Writes: true,
+	Alone:  fromCluster,
 	Run:    run,
 
 	Commands: speech.Commands(kube.Load),
-	Flags: append(append(speech.Flags("render and ask the API server, and change nothing"), chartFlags...),
+	Flags: append(append(speech.Flags("render and ask the API server, and change nothing"), append(chartFlags, clusterFlags...)...),
 		&cli.BoolFlag{Name: "adopt", Usage: "take over releases of the same name that somebody made by hand"},
 		&cli.BoolFlag{Name: "retry-failed", Usage: "try once more what failed with the same chart and values"},
 		&cli.BoolFlag{Name: "events", Value: true, Usage: "write Kubernetes Events about HelmReleases that the cluster holds; --events=false writes none"},

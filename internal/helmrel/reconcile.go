@@ -27,6 +27,11 @@ type Run struct {
 	From []kube.Source
 	// Dropped names sources that are gone for good.
 	Dropped []string
+	// Objects are the wanted HelmReleases as the cluster holds them, where they were read from there; nil
+	// has them looked up.
+	Objects []Object
+	// Namespaces, where not nil, are those that HelmReleases were looked for in: one of another is not gone.
+	Namespaces []string
 
 	// Prune allows to uninstall. Without it nothing is.
 	Prune bool

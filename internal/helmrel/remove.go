@@ -33,7 +33,7 @@ func (p *plan) decideRemovals(r *Run) {
 	for _, e := range entries {
 		id := ReleaseID{e.Namespace, e.Name}
 		switch {
-		case len(p.claims[id]) > 0:
+		case len(p.claims[id]) > 0, r.Namespaces != nil && !slices.Contains(r.Namespaces, ownerOf(e).Namespace):
 			continue
 		case gone(p.histories[id]):
 			p.forget = append(p.forget, e.ID) // somebody else was quicker

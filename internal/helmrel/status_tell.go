@@ -37,6 +37,14 @@ func (r *Run) newTeller(ctx context.Context) error {
 	if r.Note != nil {
 		t.note = r.Note
 	}
+	if r.Objects != nil {
+		t.objects = seen{APIVersion: {}, LegacyAPIVersion: {}}
+		for i, o := range r.Objects {
+			t.objects[o.APIVersion][o.ID] = &r.Objects[i]
+		}
+		r.teller = t
+		return nil
+	}
 	var err error
 	if t.objects, err = r.Cluster.look(ctx, r.Wanted, t.note); err == nil {
 		r.teller = t

@@ -29,6 +29,9 @@ type App struct {
 	// Plain says whether the flags ask for text on standard output in place of a stream; nil when
 	// the program has no such flag. Standard input is then no stream either, see [IO.Stdin].
 	Plain func(c *cli.Context) bool
+	// Alone says whether the flags ask for a run that reads no stream, though it writes one; nil when the
+	// program has no such flag.
+	Alone func(c *cli.Context) bool
 	Run   func(ctx context.Context, s *IO, c *cli.Context) error
 	// Commands are further jobs of the program, asked for by their name as the first argument. Each
 	// has flags of its own; its records and messages carry the program's name.

@@ -36,7 +36,8 @@ func run(ctx context.Context, app *App, env Env, say *voice, c *cli.Context) (in
 		form = map[bool]string{true: "table", false: "json"}[env.StdoutTerminal]
 	}
 	plain := app.Plain != nil && app.Plain(c)
-	if app.Reads && !plain && env.StdinTerminal {
+	reads := app.Reads && !plain && (app.Alone == nil || !app.Alone(c))
+	if reads && env.StdinTerminal {
 		return 0, WithHint(Usagef("standard input is a terminal, a stream is expected"), "pipe a stream into it: git-fetch … | "+app.typed())
 	}
 	out, err := newOutput(env.Stdout, form, c.String("record"))
@@ -48,7 +49,7 @@ func run(ctx context.Context, app *App, env Env, say *voice, c *cli.Context) (in
 	defer cancel()
 	env.Stdin = interruptible(ctx, env.Stdin, grace(app)/2)
 	s := &IO{name: app.stage(), env: env, out: out, voice: say, counts: map[string]jsonl.Count{}, totals: map[string]int{}}
-	if app.Reads && !plain {
+	if reads {
 		s.in, s.reading = jsonl.NewReader(env.Stdin), true
 	}
 	return s.execute(ctx, app, c), nil
