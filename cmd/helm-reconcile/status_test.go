@@ -323,3 +323,18 @@ func (h *held) requests(f func()) []kubetest.Request {
 }
 
 func (h *held) writes(f func()) []kubetest.Request { return kubetest.Writes(h.requests(f)) }
+
+// The annotation that asks for a migration from Helm 2 keeps a release from being installed, and is
+// nothing to one that is there.
+func TestMigrationIsTold(t *testing.T) {
+	h := newHeld(t)
+	text := "apiVersion: " + v1 + "\nkind: HelmRelease\nmetadata: {name: app, annotations: {helm.fluxcd.io/migrate: \"true\"}}\nspec:\n  releaseName: app\n" + gitApp
+	h.commit(map[string]string{"app.yaml": text})
+	if stderr := h.must(5); !strings.Contains(stderr, "asks for a release of Helm 2 to be converted, which is not done here") || !strings.Contains(stderr, "hint: convert it with") {
+		t.Errorf("said\n%s", stderr)
+	}
+	h.commit(map[string]string{"app.yaml": strings.Replace(text, "migrate", "migrated", 1)})
+	h.must(0)
+	h.commit(map[string]string{"app.yaml": text})
+	h.must(0)
+}

@@ -3,6 +3,7 @@ package helmrel
 import (
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,12 +32,14 @@ func readCRD(t *testing.T, file string) (text string, schema map[string]any) {
 	return string(content), crd.Spec.Versions[0].Schema.OpenAPIV3Schema
 }
 
-// The schema has every field that is read, with its type, and no other.
+// The schema has every field that is read or written, with its type, and no other.
 func TestCRDHasTheFieldsThatAreRead(t *testing.T) {
 	for _, file := range []string{"helmreleases.yaml", "helmreleases-v1beta1.yaml"} {
 		_, schema := readCRD(t, file)
 		spec := schema["properties"].(map[string]any)["spec"].(map[string]any)
 		compareSchema(t, file+": spec", reflect.TypeFor[Spec](), spec)
+		status := schema["properties"].(map[string]any)["status"].(map[string]any)
+		compareSchema(t, file+": status", reflect.TypeFor[Status](), status)
 	}
 }
 
@@ -57,7 +60,7 @@ func compareSchema(t *testing.T, at string, field reflect.Type, schema map[strin
 	case field.Kind() == reflect.Struct:
 		properties := schema["properties"].(map[string]any)
 		for i := range field.NumField() {
-			name := field.Field(i).Tag.Get("json")
+			name, _, _ := strings.Cut(field.Field(i).Tag.Get("json"), ",")
 			property, ok := properties[name].(map[string]any)
 			if !ok {
 				t.Errorf("%s.%s is not in the schema", at, name)
@@ -128,6 +131,51 @@ func TestCRDsInACluster(t *testing.T) {
 			_, err := b.kube.Do(t.Context(), "POST", path, "apiVersion: "+version+"\nkind: HelmRelease\nmetadata: {name: bad}\nspec: {chart: {}, "+bad+"}\n")
 			if err == nil {
 				t.Errorf("%s: %s is accepted", version, bad)
+			}
+		}
+	}
+}
+
+// The columns, names and the subresource of the Helm Operator's definition, and every phase among those
+// that the schema allows.
+func TestCRDLooks(t *testing.T) {
+	for _, file := range []string{"helmreleases.yaml", "helmreleases-v1beta1.yaml"} {
+		content, err := os.ReadFile("../../deploy/crds/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var crd struct {
+			Spec struct {
+				Names struct {
+					ShortNames []string `json:"shortNames"`
+				} `json:"names"`
+				Scope    string `json:"scope"`
+				Versions []struct {
+					Subresources map[string]any `json:"subresources"`
+					Columns      []struct {
+						Name string `json:"name"`
+					} `json:"additionalPrinterColumns"`
+				} `json:"versions"`
+			} `json:"spec"`
+		}
+		if err := yaml.Unmarshal(content, &crd); err != nil {
+			t.Fatal(err)
+		}
+		version := crd.Spec.Versions[0]
+		var columns []string
+		for _, c := range version.Columns {
+			columns = append(columns, c.Name)
+		}
+		_, status := version.Subresources["status"]
+		if got := strings.Join(columns, " "); got != "Release Phase ReleaseStatus Message Age" || !status ||
+			strings.Join(crd.Spec.Names.ShortNames, " ") != "hr hrs" || crd.Spec.Scope != "Namespaced" {
+			t.Errorf("%s: %+v", file, crd)
+		}
+		_, schema := readCRD(t, file)
+		allowed := schema["properties"].(map[string]any)["status"].(map[string]any)["properties"].(map[string]any)["phase"].(map[string]any)["enum"].([]any)
+		for phase := range effects {
+			if !slices.Contains(allowed, any(string(phase))) {
+				t.Errorf("%s does not allow phase %s", file, phase)
 			}
 		}
 	}

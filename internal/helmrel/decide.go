@@ -106,6 +106,7 @@ const (
 	CodePending = "pending-release" // Helm was interrupted in it, or is at work
 	CodeForeign = "foreign-release" // it is somebody else's
 	CodeFailing = "failed-before"   // the same chart and values failed already
+	CodeMigrate = "helm2-release"   // it is to be converted from Helm 2
 	CodeShrunk  = "shrunk-release"  // most of it would be deleted
 )
 

@@ -134,3 +134,11 @@ func named(field, value string) error {
 	}
 	return nil
 }
+
+// migrateAnnotation asks the Helm Operator to convert a release of Helm 2, where there is none of Helm 3.
+const migrateAnnotation = "helm.fluxcd.io/migrate"
+
+// migration is what becomes of it here. To install afresh would fail at the first object that Helm 2 made.
+var migration = Decision{Step: StepBlocked, Code: CodeMigrate,
+	Why:  "its annotation " + migrateAnnotation + " asks for a release of Helm 2 to be converted, which is not done here",
+	Hint: "convert it with the helm plugin 2to3, or take the annotation off to have it installed"}

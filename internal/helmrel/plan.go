@@ -272,6 +272,8 @@ func (it *item) decide(r *Run, p *plan) {
 			Err: fmt.Errorf("source %s holds the release", e.Source)})
 	case isUnverified(it.prepared.fault):
 		it.block(unverified(it.prepared.fault, it.history))
+	case gone(it.history) && it.wanted.Release.Metadata.Annotations[migrateAnnotation] != "":
+		it.block(migration)
 	case it.prepared.fault != nil:
 		it.fail(it.prepared.fault)
 	default:

@@ -31,7 +31,7 @@ type Metadata struct {
 
 // Spec is the wish: a chart, values, and how Helm is to be used. Field meanings and defaults are those
 // of the Helm Operator; the methods give the defaults. DisableOpenAPIValidation has no effect: the API
-// server checks the objects. SkipDepUpdate has none either: dependencies are never updated.
+// server checks the objects.
 type Spec struct {
 	HelmVersion              string          `json:"helmVersion"`
 	Chart                    ChartSource     `json:"chart"`
