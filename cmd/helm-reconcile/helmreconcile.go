@@ -30,6 +30,7 @@ type options struct {
 	auth                      gitrepo.Auth
 	chartHosts, insecureHosts []string
 	valuesURLs                []string
+	changes                   changes
 	charts                    *helmrel.Sources // where charts come from, besides git
 }
 
@@ -73,6 +74,9 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 		return err
 	}
 	if o.charts, err = readCharts(s, c); err != nil {
+		return err
+	}
+	if o.changes, err = readChanges(c); err != nil {
 		return err
 	}
 	helmrel.Quiet()
@@ -144,6 +148,7 @@ func release(ctx context.Context, s *stage.IO, o options, in *input, from []kube
 	if o.events {
 		job.Events = kube.NewNotices(client, program, s.Now())
 	}
+	o.changes.apply(&job)
 	return job.Do(ctx)
 }
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/sluice-gitops/sluice/internal/kube"
@@ -29,7 +31,7 @@ var app = &stage.App{
 	Run:    run,
 
 	Commands: speech.Commands(kube.Load),
-	Flags: append(append(speech.Flags("render and ask the API server, and change nothing"), append(chartFlags, clusterFlags...)...),
+	Flags: append(append(speech.Flags("render and ask the API server, and change nothing"), slices.Concat(chartFlags, clusterFlags, changeFlags)...),
 		&cli.BoolFlag{Name: "adopt", Usage: "take over releases of the same name that somebody made by hand"},
 		&cli.BoolFlag{Name: "retry-failed", Usage: "try once more what failed with the same chart and values"},
 		&cli.BoolFlag{Name: "events", Value: true, Usage: "write Kubernetes Events about HelmReleases that the cluster holds; --events=false writes none"},

@@ -41,7 +41,7 @@ func (it *item) run(ctx context.Context, r *Run) {
 		defer recovered(&err)
 		out, err = r.Cluster.Do(ctx, Task{HelmRelease: it.wanted.Release, Chart: it.prepared.chart, Values: it.prepared.values,
 			Digest: it.prepared.digest, Owner: it.owner, History: it.history, Decision: it.decision, DryRun: it.dryRun,
-			Left: it.left, Reached: func(p Phase) { r.teller.progress(ctx, it, p) }})
+			CRDs: r.CRDs, Left: it.left, Reached: func(p Phase) { r.teller.progress(ctx, it, p) }})
 		return err
 	}()
 	action := Upgraded

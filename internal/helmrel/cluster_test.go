@@ -27,6 +27,7 @@ type bench struct {
 	again     bool
 	later     time.Duration // by how much the clock is ahead
 	allow     string        // an annotation
+	crds      CRDPolicy
 }
 
 func newBench(t *testing.T) *bench {
@@ -99,7 +100,7 @@ func (b *bench) run(spec string, files map[string]string) (Decision, Outcome, er
 	if d.Step == StepUnchanged || d.Step == StepBlocked {
 		return d, Outcome{}, nil
 	}
-	out, err := b.helm.Do(b.t.Context(), Task{HelmRelease: h, Chart: c, Values: values, Digest: digest, Owner: owner, History: history, Decision: d})
+	out, err := b.helm.Do(b.t.Context(), Task{HelmRelease: h, Chart: c, Values: values, Digest: digest, Owner: owner, History: history, Decision: d, CRDs: b.crds})
 	return d, out, err
 }
 

@@ -29,6 +29,8 @@ type Task struct {
 	Decision Decision
 	// DryRun renders and validates, and writes nothing.
 	DryRun bool
+	// CRDs is the policy for the chart's definitions.
+	CRDs CRDPolicy
 	// Left says of another HelmRelease that it is gone for good, so that its objects pass on; nil: of none.
 	Left func(ID) bool
 	// Reached, where set, is told of each phase after the first as it begins.
@@ -122,10 +124,14 @@ func (s *session) make(ctx context.Context, t Task) (Outcome, error) {
 		return Outcome{}, err
 	}
 	s.store.state = t.revision(t.Decision.Revision)
-	if t.Decision.Step == StepInstall {
-		return s.install(ctx, t, helmChart)
+	brings, err := s.bring(t, helmChart)
+	if err != nil {
+		return Outcome{Revision: lastRevision(t.History)}, fault("bringing the chart's definitions", err)
 	}
-	return s.upgrade(ctx, t, helmChart)
+	if t.Decision.Step == StepInstall {
+		return s.install(ctx, t, helmChart, brings)
+	}
+	return s.upgrade(ctx, t, helmChart, brings)
 }
 
 // bounded is a context that ends a grace after its parent.
@@ -149,18 +155,13 @@ func within(ctx context.Context, run func() error) error {
 
 // install and upgrade do without Helm's OpenAPI validation: it spends 30 to 150 ms on reading the API
 // server's schema, to find that the server validates fields itself, and then leaves it at that.
-func (s *session) install(ctx context.Context, t Task, helmChart *chart.Chart) (Outcome, error) {
+func (s *session) install(ctx context.Context, t Task, helmChart *chart.Chart, brings bool) (Outcome, error) {
 	spec := t.HelmRelease.Spec
-	brings := len(helmChart.CRDObjects()) > 0 && !spec.SkipCRDs
-	if brings {
-		s.cfg.Capabilities = nil // Helm asks again once the chart's CRDs are there
-		defer s.cluster.forget()
-	}
 	install := action.NewInstall(s.cfg)
 	install.ReleaseName, install.Namespace = s.id.Name, s.id.Namespace
 	install.Timeout = spec.HelmTimeout()
 	install.Wait = spec.HelmWait()
-	install.SkipCRDs = spec.SkipCRDs
+	install.SkipCRDs = true // bring has done it
 	install.DisableOpenAPIValidation = true
 	install.Replace = len(t.History) > 0 // uninstalled with its history kept
 	if t.DryRun {
@@ -175,7 +176,7 @@ func (s *session) install(ctx context.Context, t Task, helmChart *chart.Chart) (
 	return outcome(done, t, err), fault("installing", err)
 }
 
-func (s *session) upgrade(ctx context.Context, t Task, helmChart *chart.Chart) (Outcome, error) {
+func (s *session) upgrade(ctx context.Context, t Task, helmChart *chart.Chart, brings bool) (Outcome, error) {
 	spec := t.HelmRelease.Spec
 	upgrade := action.NewUpgrade(s.cfg)
 	upgrade.Namespace = s.id.Namespace
@@ -188,7 +189,7 @@ func (s *session) upgrade(ctx context.Context, t Task, helmChart *chart.Chart) (
 	if t.DryRun {
 		upgrade.DryRun, upgrade.DryRunOption = true, "server"
 	}
-	counted := s.counterOf(t, false)
+	counted := s.counterOf(t, brings)
 	upgrade.PostRenderer = counted
 	done, err := upgrade.RunWithContext(ctx, s.id.Name, helmChart, t.Values)
 	if counted.refused != nil {

@@ -45,8 +45,9 @@ func (c *cut) RoundTrip(r *http.Request) (*http.Response, error) {
 // life is one release with an inventory of its own, and the runs over it.
 type life struct {
 	*bench
-	name    string
-	results []Result
+	name     string
+	results  []Result
+	annotate func(i int, h *HelmRelease) // changes what is wished; nil: nothing
 }
 
 // runs does a whole run as a new process would; nil files: the HelmRelease is gone.
@@ -108,6 +109,9 @@ func (l *life) wants(config *rest.Config, n int, spec string, files map[string]s
 			name = fmt.Sprintf("%s-%d", l.name, i)
 		}
 		h := parse(l.t, `{"metadata":{"name":"`+name+`","namespace":"`+l.namespace+`"},"spec":{"chart":{"git":"g","path":"p"},"releaseName":"`+name+`"`+spec+`}}`)
+		if l.annotate != nil {
+			l.annotate(i, h)
+		}
 		chart, err := FromFolder(folder(files))
 		if err != nil {
 			l.t.Fatal(err)

@@ -16,6 +16,7 @@ type plan struct {
 	inventory *kube.Inventory
 	histories map[ReleaseID]History
 	items     []*item    // one for each of Run.Wanted
+	order     []*item    // the same, each behind what it depends on
 	removals  []*removal // in the order of the inventory
 	forget    []kube.ID  // entries whose release is gone, or no longer ours
 	states    map[string]kube.SourceState
@@ -40,6 +41,8 @@ type item struct {
 	ignored  bool
 	notes    []string
 	left     func(ID) bool // see Task
+	needs    []*item       // what it depends on
+	done     chan struct{} // closed when it was worked on, or will not be
 	started  bool          // Helm was started on it
 	twin     bool          // another one of the same name came before it
 	result   *Result       // decided, or done
@@ -178,6 +181,9 @@ func (p *plan) decide(r *Run) {
 		if it.result == nil {
 			it.decide(r, p)
 		}
+	}
+	p.arrange()
+	for _, it := range p.items {
 		p.changed = p.changed || it.settled() && it.entryDiffers()
 	}
 	p.decideRemovals(r)

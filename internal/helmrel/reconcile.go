@@ -44,6 +44,8 @@ type Run struct {
 	Replay, AllowFewer bool
 	// Adopt takes over releases that somebody made by hand, Again tries what failed before.
 	Adopt, Again bool
+	// CRDs is the policy for the definitions that charts hold; create when empty.
+	CRDs CRDPolicy
 	// Workers is how many releases are worked on at a time; 1 when zero.
 	Workers int
 
@@ -202,12 +204,14 @@ func (r *Run) act(ctx context.Context, p *plan) error {
 	report := &inOrder{run: r, waiting: make([]*Result, len(p.items)), total: len(p.items)}
 	var workers errgroup.Group
 	workers.SetLimit(max(r.Workers, 1))
-	for _, it := range p.items {
+	for _, it := range p.order {
 		workers.Go(func() error {
+			defer close(it.done)
 			switch {
 			case it.result != nil: // decided already
-			case r.stopped(ctx):
+			case !it.await() && it.result == nil, r.stopped(ctx):
 				return nil
+			case it.result != nil: // what it depends on was not
 			default:
 				it.run(ctx, r)
 			}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/sluice-gitops/sluice/internal/helmrel"
+	"github.com/sluice-gitops/sluice/internal/stage"
+)
+
+// changes are the flags about what may be changed, and how it is shown.
+type changes struct {
+	crds helmrel.CRDPolicy
+}
+
+var changeFlags = []cli.Flag{
+	&cli.StringFlag{Name: "crds", Value: "create", Usage: "at an install or upgrade `create` the definitions of a chart's crds folder that are missing, replace those there are too, or skip them"},
+}
+
+func readChanges(c *cli.Context) (ch changes, err error) {
+	if ch.crds, err = helmrel.ParseCRDPolicy(c.String("crds")); err != nil {
+		return ch, stage.Usage(fmt.Errorf("--crds: %w", err))
+	}
+	return ch, nil
+}
+
+// apply tells a run.
+func (ch changes) apply(r *helmrel.Run) {
+	r.CRDs = ch.crds
+}
