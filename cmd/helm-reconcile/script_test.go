@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		p.Cmds["kube"] = kubeCommand(cluster)
 		p.Cmds["commit"] = commitCommand
 		p.Cmds["chart"] = chartCommand
+		p.Cmds["protect"] = protectCommand
 		p.Cmds["history"] = historyCommand(cluster)
 		p.Cmds["requests"] = requestsCommand
 		p.Cmds["passed"] = passedCommand
@@ -153,6 +154,13 @@ func chartCommand(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("usage: chart NAME VERSION DIR")
 	}
 	fixtureOf(ts).charts.Add(args[0], args[1], filesBelow(ts, args[2]))
+}
+
+func protectCommand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: protect USER PASSWORD")
+	}
+	fixtureOf(ts).charts.Protect(args[0], args[1])
 }
 
 func filesBelow(ts *testscript.TestScript, dir string) map[string]string {
