@@ -19,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sluice-gitops/sluice/internal/testkit/charttest"
 	"github.com/sluice-gitops/sluice/internal/testkit/gitserver"
 	"github.com/sluice-gitops/sluice/internal/testkit/ground"
 	"github.com/sluice-gitops/sluice/internal/testkit/kubetest"
@@ -54,7 +55,13 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	script.Run(t, "testdata", func(p *testscript.Params) {
-		p.Setup = func(env *testscript.Env) error { return setup(env, cluster, here) }
+		p.Setup = func(env *testscript.Env) error {
+			charts := charttest.Start(t)
+			env.Values["charts"] = charts
+			env.Setenv("CHARTS", charts.URL)
+			env.Setenv("CHARTHOST", charts.Host())
+			return setup(env, cluster, here)
+		}
 		for name, command := range commands {
 			p.Cmds[name] = command
 		}
@@ -76,6 +83,7 @@ type site struct {
 //
 //	$GIT       the git server, http://host:port       $NS        a namespace name; the script makes it
 //	$REGISTRY  the registry's host:port               $PIPELINES the folder of the scripts
+//	$CHARTS    a Helm repository, http://$CHARTHOST
 //	$PICKER    the README's picker in jq
 //	$SLUICE_BIN the folder of the programs, also on PATH
 func setup(env *testscript.Env, cluster *kubetest.Cluster, here string) error {
@@ -153,8 +161,11 @@ func (s *site) count(w http.ResponseWriter, r *http.Request, next http.Handler) 
 }
 
 var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"repo":     func(ts *testscript.TestScript, _ bool, args []string) { makeRepo(ts, args) },
-	"commit":   func(ts *testscript.TestScript, _ bool, args []string) { addCommit(ts, args) },
+	"repo":   func(ts *testscript.TestScript, _ bool, args []string) { makeRepo(ts, args) },
+	"commit": func(ts *testscript.TestScript, _ bool, args []string) { addCommit(ts, args) },
+	"chart": func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Value("charts").(*charttest.Repository).Add(args[0], args[1], files(ts, args[2]))
+	},
 	"image":    func(ts *testscript.TestScript, _ bool, args []string) { pushImages(ts, args) },
 	"tip":      func(ts *testscript.TestScript, _ bool, args []string) { showTip(ts, args) },
 	"object":   showObject,
@@ -187,7 +198,7 @@ func files(ts *testscript.TestScript, dir string) map[string]string {
 }
 
 func expand(ts *testscript.TestScript, text string) string {
-	for _, name := range []string{"NS", "GITSSH", "GITHOST", "GIT", "REGISTRY"} {
+	for _, name := range []string{"NS", "GITSSH", "GITHOST", "GIT", "REGISTRY", "CHARTS"} {
 		text = strings.ReplaceAll(text, "$"+name, ts.Getenv(name))
 	}
 	return text
