@@ -50,15 +50,55 @@
 //
 // A chart in git (chart.git, path, ref; the default ref is master) is read from the object store at
 // its ref. One that lies in the repository and branch of a source of the stream is read at the
-// source's own revision, without a request. A chart in a Helm repository (chart.repository, name,
-// version, which may be a range) is downloaded, and must have the digest that the index gives.
-// What .helmignore names is left out. Dependencies come from charts/; where a folder and an archive
-// hold the same one the folder wins, and the record says so. A declared dependency that is not there
-// is an error.
+// source's own revision, without a request. What .helmignore names is left out.
 //
-// URLs may be https, and for git ssh; http only for --insecure-host. Link-local addresses and the API
-// server are never asked. The credentials given by flags are offered to the hosts of the stream's
-// sources, and to those that --chart-host names.
+// A chart of a Helm repository (chart.repository, name, version) must have the digest that the index
+// gives. One of a registry is at chart.repository oci://HOST/PATH, with name as the last part of the path;
+// the version is a tag, a digest (sha256:…) or both (1.2.3@sha256:…). Elsewhere as here, a range of versions
+// is looked for among what there is: an index, or all tags, once in a run. Of a registry's chart the
+// record's chartRevision is the digest of the manifest.
+//
+// --chart-cache DIR keeps archives and indexes, by their digests, which are checked when they are read. An
+// index is asked for with If-None-Match; one archive costs one download. A version that is not what it
+// was when it was last used, because somebody published it anew, is taken and said.
+//
+// # Dependencies
+//
+// A chart in git gets the dependencies that its Chart.yaml or requirements.yaml declares, in this order:
+//
+//	a folder in charts/        is taken as it is in git, and nothing is downloaded for it
+//	file://PATH                the folder in the same commit, and never one outside of the repository
+//	the lock file              says the version, where that is in the range; else the range is resolved
+//	an archive in charts/      is taken where it is of that very version, without a request
+//	the repository             that the dependency names, oci:// included, or @NAME and alias:NAME by
+//	                           the names in --repository-config
+//
+// With chart.skipDepUpdate only what is in charts/ counts. Where a folder and an archive hold the same
+// dependency the folder wins, and the record says so. One that is declared and not there is an error.
+// Charts of repositories and registries come with their dependencies.
+//
+// # Credentials and signatures
+//
+// URLs may be https, for git ssh, and oci; http only for --insecure-host. Link-local addresses and the API
+// server are never asked. A credential goes to the host that it is for: not to one that a redirect, an
+// index or a registry's token service leads to (--token-host names token services outside of the
+// registry's domain).
+//
+//	git          the flags' key and token, for the hosts of the stream's sources and of --chart-host;
+//	             or the Secret of chart.secretRef: username and password, or identity, a key for ssh
+//	repository   the Secret of chart.chartPullSecret: username and password; ca.crt, tls.crt and tls.key;
+//	             or Helm's repositories.yaml; else --repository-config
+//	registry     the same, or .dockerconfigjson in the Secret; else --docker-config (without the
+//	             programs that it names)
+//
+// --ca-file, --client-cert and --client-key are for all repositories and registries that a HelmRelease or a
+// chart names. HTTPS_PROXY and NO_PROXY count.
+//
+// --verify takes charts of repositories and registries, dependencies included, only with a provenance file
+// (helm package --sign) that a key of --keyring signed for this name, version and archive. Others are
+// blocked, with exit code 4. Charts in git are not looked at: git-fetch checks commits.
+//
+// # Values
 //
 // Values come from valuesFrom, in its order, and from values. ConfigMaps and Secrets of other namespaces
 // work as Flux users know them: the repository is the authority.
@@ -82,6 +122,6 @@
 //
 // # Not there yet
 //
-// spec.test (a warning), chart.chartPullSecret, chart.secretRef, oci:// charts, externalSourceRef and
+// spec.test (a warning), externalSourceRef and
 // helmVersion v2 (errors), status of the HelmRelease in the cluster.
 package main

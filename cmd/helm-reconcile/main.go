@@ -19,7 +19,7 @@ What would change, without changing it:
 
    git-fetch https://git.example/team/config.git | helm-reconcile --prune --dry-run --output table
 
-Charts come from git or from Helm repositories. The cluster is the one that kubectl would take.`
+Charts come from git, from Helm repositories and from registries (oci://). The cluster is the one that kubectl would take.`
 
 var app = &stage.App{
 	Name:   program,

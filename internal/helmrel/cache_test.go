@@ -1,6 +1,7 @@
 package helmrel
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,4 +144,38 @@ func TestCacheIsOfWhoFetched(t *testing.T) {
 	if cache.blob("https://a\x00alice", strings.Repeat("../", 30)) != nil || slices.Contains(files(t, cache, "blobs"), "x") {
 		t.Error("a path is taken for a digest")
 	}
+}
+
+// A server that knows no ETag but the time of the last change.
+func TestIndexByTime(t *testing.T) {
+	inner := appRepository(t)
+	var asked []string
+	r := charttest.Start(t)
+	r.Handle("/index.yaml", func(w http.ResponseWriter, q *http.Request) {
+		const changed = "Fri, 02 Jan 2026 00:00:00 GMT"
+		asked = append(asked, q.Header.Get("If-Modified-Since"))
+		if q.Header.Get("If-Modified-Since") == changed {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		inner.ServeHTTP(dropETag{w}, q)
+	})
+	r.Handle("/app-1.0.0.tgz", inner.ServeHTTP)
+	cache := openCache(t)
+	for _, want := range []string{"/index.yaml 200, /app-1.0.0.tgz 200", "/index.yaml 304"} {
+		if _, answers := cachedFrom(t, r, cache, "1.0.0"); answers != want {
+			t.Errorf("answers %s, want %s", answers, want)
+		}
+	}
+	if asked[0] != "" || asked[1] == "" {
+		t.Errorf("asked for changes since %q", asked)
+	}
+}
+
+type dropETag struct{ http.ResponseWriter }
+
+func (d dropETag) Write(p []byte) (int, error) {
+	d.Header().Del("ETag")
+	d.Header().Set("Last-Modified", "Fri, 02 Jan 2026 00:00:00 GMT")
+	return d.ResponseWriter.Write(p)
 }

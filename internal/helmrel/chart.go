@@ -20,7 +20,8 @@ type File struct {
 type Chart struct {
 	// Name and Version are the chart's own words.
 	Name, Version string
-	// Revision is the commit that the chart was read at; empty for one from a Helm repository.
+	// Revision is the commit that the chart was read at, or the digest (sha256:…) of its manifest in a
+	// registry; empty for one from a Helm repository.
 	Revision string
 	// Digest is over the names and bytes of the files that count, 64 hexadecimal digits. The same files
 	// have the same digest, from wherever and in whatever order they came.
@@ -191,9 +192,9 @@ func (p *part) complete() error {
 		switch {
 		case found:
 		case at != "":
-			return &MissingDependency{n.name, n.version, at}
+			return &MissingDependency{Name: n.name, Version: n.version, Found: at}
 		default:
-			return &MissingDependency{n.name, n.version, ""}
+			return &MissingDependency{Name: n.name, Version: n.version}
 		}
 	}
 	return nil
@@ -203,6 +204,8 @@ func (p *part) complete() error {
 type MissingDependency struct {
 	// Name and Version are as declared; Found is the version that is there instead, if one is.
 	Name, Version, Found string
+	// Packed says that the chart came from a repository or registry.
+	Packed bool
 }
 
 func (e *MissingDependency) Error() string {

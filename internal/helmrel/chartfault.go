@@ -18,6 +18,8 @@ func chartFault(err error) (code, hint string) {
 	var answer *answered
 	var authority x509.UnknownAuthorityError
 	switch {
+	case errors.As(err, &missing) && missing.Packed:
+		return "missing-dependency", "it was published without it; another version of the chart may have it"
 	case errors.As(err, &missing):
 		return "missing-dependency", "leave out spec.chart.skipDepUpdate, or run helm dependency build and commit charts/"
 	case errors.As(err, &unverified):

@@ -160,7 +160,7 @@ func (g *gatherer) one(ctx context.Context, dir string, top *part, n need, here 
 	if err != nil {
 		return nil, err
 	}
-	a, err := g.s.archive(ctx, wish{base: base, name: n.name, version: version, login: login})
+	a, err := g.s.archive(ctx, wish{base: strings.TrimRight(base, "/"), name: n.name, version: version, login: login})
 	if err != nil {
 		return nil, err
 	}

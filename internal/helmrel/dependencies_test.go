@@ -217,3 +217,17 @@ func TestChartFiles(t *testing.T) {
 		t.Error("an archive wrote a file")
 	}
 }
+
+// What to do about a dependency that is missing depends on where the chart is.
+func TestMissingDependencyHints(t *testing.T) {
+	r := charttest.Start(t)
+	r.Add("app", "1.0.0", map[string]string{"Chart.yaml": chartYAML("app", "1.0.0", "db 1.x")})
+	_, err := fromRepository(t, r, "app", "1.0.0")
+	if _, hint := Explain(err); !strings.Contains(hint, "published without it") {
+		t.Errorf("error %v, hint %q", err, hint)
+	}
+	_, err = FromFolder(folder(map[string]string{"Chart.yaml": chartYAML("app", "1.0.0", "db 1.x")}))
+	if _, hint := Explain(err); !strings.Contains(hint, "skipDepUpdate") {
+		t.Errorf("error %v, hint %q", err, hint)
+	}
+}

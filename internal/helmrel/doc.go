@@ -26,10 +26,11 @@
 // # Charts
 //
 // A [Chart] is made of files in memory, from a commit's objects ([FromFolder]) or an archive
-// ([FromArchive]). The same files give the same digest, whatever their order.
+// ([FromArchive]). The same files give the same digest, whatever their order. [Sources] finds them, with
+// their dependencies; what came over the network is kept in a [Cache] by its digest.
 //
 // # Helm
 //
-// Helm is behind helm.go, helmdo.go, helmchart.go and repository.go; no exported name mentions one of
+// Helm is behind the files whose names start with helm; no exported name mentions one of
 // its types. What it logs is dropped, for some of it holds values; [Quiet] silences the rest.
 package helmrel

@@ -3,6 +3,7 @@ package helmrel
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -83,13 +84,17 @@ func (s *Sources) chart(ctx context.Context, c ChartSource, k keys) (*Chart, err
 	if err != nil {
 		return nil, err
 	}
-	w := wish{base: c.Repository, name: c.Name, version: c.Version, login: login}
+	w := wish{base: strings.TrimRight(c.Repository, "/"), name: c.Name, version: c.Version, login: login}
 	return s.charts.do(w.key(), func() (*Chart, error) {
 		a, err := s.archive(ctx, w)
 		if err != nil {
 			return nil, err
 		}
 		chart, err := FromArchive(a.data)
+		var missing *MissingDependency
+		if errors.As(err, &missing) {
+			missing.Packed = true
+		}
 		if err != nil {
 			return nil, fmt.Errorf("chart %s %s: %w", w.name, a.version, err)
 		}

@@ -352,7 +352,7 @@ type Release struct {
 	// Chart and Version name the chart; absent when it could not be loaded or is not needed.
 	Chart   string `json:"chart,omitempty"`
 	Version string `json:"version,omitempty"`
-	// ChartRevision is the commit of a chart from git.
+	// ChartRevision is the commit of a chart from git, or the manifest's digest of one from a registry.
 	ChartRevision string `json:"chartRevision,omitempty"`
 	// Revision is Helm's revision of the release after the action; absent when there is none.
 	Revision int `json:"revision,omitempty"`
