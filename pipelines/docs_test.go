@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 var programs = []string{"git-fetch", "scan-tags", "pick-tag", "bump-yaml", "kapply", "helm-reconcile"}
@@ -53,6 +55,70 @@ func TestKapplyPage(t *testing.T) {
 			t.Errorf("the page does not name %s", name)
 		}
 	}
+}
+
+// TestHelmOperatorPage: so does docs/helm-operator.md; and it names every field of a HelmRelease, every
+// phase of its status, and each test of the safety table that helm-reconcile has by itself.
+func TestHelmOperatorPage(t *testing.T) {
+	checkPage(t, "helm-operator.md")
+	page, err := os.ReadFile("../docs/helm-operator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile("../deploy/crds/helmreleases.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var crd struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct {
+					OpenAPIV3Schema property `json:"openAPIV3Schema"`
+				} `json:"schema"`
+			} `json:"versions"`
+		} `json:"spec"`
+	}
+	if err := yaml.Unmarshal(content, &crd); err != nil {
+		t.Fatal(err)
+	}
+	object := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties
+	names := object["spec"].fields("")
+	for _, phase := range object["status"].Properties["phase"].Enum {
+		if phase != "Migrating" { // of the Helm Operator only
+			names = append(names, phase)
+		}
+	}
+	if len(names) < 40 {
+		t.Errorf("fields and phases are %v: is the definition read as it is written?", names)
+	}
+	for _, name := range names {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("the page does not name %s", name)
+		}
+	}
+}
+
+// property is a part of a schema.
+type property struct {
+	Properties map[string]property `json:"properties"`
+	Items      *property           `json:"items"`
+	Enum       []string            `json:"enum"`
+}
+
+// fields are the names of what can be set, down to those of one object or one list.
+func (p property) fields(above string) []string {
+	var all []string
+	for name, below := range p.Properties {
+		switch deeper := below.Properties; {
+		case above == "" && name == "valuesFrom":
+			all = append(all, below.Items.fields("valuesFrom[].")...)
+		case above == "" && deeper != nil:
+			all = append(all, below.fields(name+".")...)
+		default:
+			all = append(all, above+name)
+		}
+	}
+	return all
 }
 
 // checkPage looks for what a page of docs names, and gives the rows of tests that it cites, by folder.
