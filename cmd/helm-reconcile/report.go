@@ -63,6 +63,9 @@ func (r *report) voice(result helmrel.Result, record jsonl.Release) {
 			r.s.Warn("%s: %s", record.ID, note)
 		}
 	}
+	if result.Action == helmrel.Drifted {
+		r.s.Warn("%s: release %s has drifted: %s", record.ID, result.Release, result.Message)
+	}
 	if result.Code == "" {
 		return
 	}
@@ -82,9 +85,9 @@ func (r *report) voice(result helmrel.Result, record jsonl.Release) {
 func (r *report) close(from []kube.Source, err error) {
 	speech.HoldBack(r.s, r.o.Options, from, r.held)
 	var counts []reconcile.Count
-	for _, action := range []helmrel.Action{helmrel.Installed, helmrel.Upgraded, helmrel.Unchanged, helmrel.RolledBack, helmrel.Tested, helmrel.Uninstalled, helmrel.Blocked, helmrel.Failed} {
+	for _, action := range []helmrel.Action{helmrel.Installed, helmrel.Upgraded, helmrel.Unchanged, helmrel.RolledBack, helmrel.Tested, helmrel.Corrected, helmrel.Drifted, helmrel.Uninstalled, helmrel.Blocked, helmrel.Failed} {
 		counts = append(counts, reconcile.Count{Action: string(action), N: r.totals[action],
-			Change: action == helmrel.Installed || action == helmrel.Upgraded || action == helmrel.Uninstalled})
+			Change: action == helmrel.Installed || action == helmrel.Upgraded || action == helmrel.Corrected || action == helmrel.Uninstalled})
 	}
 	reconcile.SumUp(r.s, r.o.Options, counts, err != nil)
 }

@@ -30,6 +30,10 @@ func ignoring(h *HelmRelease) string {
 
 // run installs or upgrades.
 func (it *item) run(ctx context.Context, r *Run) {
+	if it.decision.Step == StepCorrect {
+		it.correct(ctx, r)
+		return
+	}
 	it.started = true
 	phase := PhaseUpgrading
 	if it.decision.Step == StepInstall {
@@ -107,7 +111,7 @@ func (it *item) block(d Decision) {
 
 // settled says that the release is this HelmRelease's as it stands.
 func (it *item) settled() bool {
-	return it.result != nil && it.result.Action == Unchanged && !it.ignored
+	return it.result != nil && (it.result.Action == Unchanged || it.result.Action == Drifted) && !it.ignored
 }
 
 // wantedEntry is what the inventory is to hold of the item.
@@ -173,7 +177,7 @@ func (p *plan) mark(r *Run) {
 	note := func(result *Result) {
 		if result != nil {
 			counts[string(result.Action)]++
-			changed = changed || result.Action == Installed || result.Action == Upgraded || result.Action == RolledBack || result.Action == Tested || result.Action == Uninstalled
+			changed = changed || result.Action == Installed || result.Action == Upgraded || result.Action == RolledBack || result.Action == Tested || result.Action == Corrected || result.Action == Uninstalled
 		}
 	}
 	for _, it := range p.items {

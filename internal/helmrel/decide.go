@@ -84,6 +84,7 @@ const (
 	StepRollback  Step = "rollback"
 	StepTest      Step = "test"
 	StepUnchanged Step = "unchanged"
+	StepCorrect   Step = "correct" // what somebody has changed of its objects
 	StepBlocked   Step = "blocked"
 )
 

@@ -14,7 +14,8 @@ import (
 // must see it change.
 type sight struct {
 	mu    sync.Mutex
-	blind int // while it is not 0, nothing is answered or remembered
+	probe *probe // where set, it sends what is written
+	blind int    // while it is not 0, nothing is answered or remembered
 	seen  map[string]*answer
 }
 
@@ -35,6 +36,9 @@ type looking struct {
 
 // RoundTrip makes it a transport.
 func (l *looking) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet && l.probe != nil {
+		return l.probe.send(r, l.next, l.recall(r.URL.Path))
+	}
 	if r.Method != http.MethodGet {
 		l.forget(r.URL.Path)
 		response, err := l.next.RoundTrip(r)

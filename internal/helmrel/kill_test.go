@@ -47,6 +47,7 @@ type life struct {
 	*bench
 	name     string
 	results  []Result
+	drift    DriftMode
 	annotate func(i int, h *HelmRelease) // changes what is wished; nil: nothing
 }
 
@@ -101,7 +102,7 @@ func (l *life) wants(config *rest.Config, n int, spec string, files map[string]s
 	lease := store.Lease()
 	lease.Now, lease.Holder = func() time.Time { return time.Now().Add(l.later) }, fmt.Sprint(time.Now().UnixNano())
 	l.results = nil
-	run := &Run{Cluster: cluster, Store: store, Lease: lease, Inventory: ID{l.namespace, l.name}, Prune: true, Workers: 4,
+	run := &Run{Cluster: cluster, Store: store, Lease: lease, Inventory: ID{l.namespace, l.name}, Prune: true, Workers: 4, Drift: l.drift,
 		From: []kube.Source{{Name: "s", Whole: true}}, Report: func(r Result) { l.results = append(l.results, r) }}
 	for i := range n {
 		name := l.name

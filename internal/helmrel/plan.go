@@ -99,6 +99,7 @@ func (r *Run) plan(ctx context.Context) (*plan, error) {
 		return nil, err
 	}
 	p.decide(r)
+	p.checkDrift(ctx, r)
 	return p, nil
 }
 

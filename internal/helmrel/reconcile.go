@@ -44,6 +44,8 @@ type Run struct {
 	Replay, AllowFewer bool
 	// Adopt takes over releases that somebody made by hand, Again tries what failed before.
 	Adopt, Again bool
+	// Drift says whether the objects of releases are looked at that are as wanted; off when empty.
+	Drift DriftMode
 	// CRDs is the policy for the definitions that charts hold; create when empty.
 	CRDs CRDPolicy
 	// Workers is how many releases are worked on at a time; 1 when zero.
@@ -94,7 +96,9 @@ const (
 	Upgraded    Action = "upgraded"
 	Unchanged   Action = "unchanged"
 	RolledBack  Action = "rolled-back"
-	Tested      Action = "tested" // nothing but its tests had to be run
+	Tested      Action = "tested"  // nothing but its tests had to be run
+	Drifted     Action = "drifted" // it is as wanted, but somebody has changed its objects
+	Corrected   Action = "corrected"
 	Uninstalled Action = "uninstalled"
 	Blocked     Action = "blocked"
 	Failed      Action = "failed"

@@ -370,7 +370,11 @@ const (
 	ReleaseUnchanged  ReleaseAction = "unchanged"
 	ReleaseRolledBack ReleaseAction = "rolled-back"
 	// ReleaseTested says that only the chart's tests had to be run.
-	ReleaseTested      ReleaseAction = "tested"
+	ReleaseTested ReleaseAction = "tested"
+	// ReleaseDrifted says that the release is as wanted, and that somebody has changed its objects.
+	ReleaseDrifted ReleaseAction = "drifted"
+	// ReleaseCorrected says that they were brought back to what the release says.
+	ReleaseCorrected   ReleaseAction = "corrected"
 	ReleaseUninstalled ReleaseAction = "uninstalled"
 	ReleaseBlocked     ReleaseAction = "blocked"
 	ReleaseFailed      ReleaseAction = "failed"
