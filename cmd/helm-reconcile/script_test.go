@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	commit REPOSITORY DIR         make DIR the content of the repository's main branch
 //	chart NAME VERSION DIR        put a chart into the Helm repository
 //	kube METHOD PATH [BODY-FILE]  ask the API server behind helm-reconcile's back; "!": it is not there
+//	crds                          make HelmReleases known to the cluster, as deploy/crds does
 //	history RELEASE               print its revisions: number and status
 //	requests                      print what helm-reconcile asked since the last time, sorted
 //	exits CODE PROGRAM ARG...     run a program that exits with this code; stdin, stdout, stderr as with exec
@@ -48,6 +49,7 @@ func TestScripts(t *testing.T) {
 		p.Cmds["requests"] = requestsCommand
 		p.Cmds["passed"] = passedCommand
 		p.Cmds["exits"] = exitsCommand
+		p.Cmds["crds"] = func(*testscript.TestScript, bool, []string) { knowHelmReleases(t, cluster) }
 	})
 }
 

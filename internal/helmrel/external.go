@@ -44,10 +44,9 @@ func NewExternal(guard *Guard, prefixes []string) (*External, error) {
 		e.prefixes = append(e.prefixes, u)
 	}
 	client := guard.Client()
-	checked := client.CheckRedirect
 	client.CheckRedirect = func(r *http.Request, via []*http.Request) error {
-		if err := checked(r, via); err != nil {
-			return err
+		if len(via) >= 10 {
+			return errors.New("stopped after 10 redirects")
 		}
 		return e.check(r.URL)
 	}
@@ -76,7 +75,9 @@ func (e *External) check(u *url.URL) error {
 		return &Fault{Code: "refused-url", Hint: "--allow-values-url " + u.Scheme + "://" + u.Host + "/ allows what is below it",
 			Err: fmt.Errorf("%s: %w: values are taken from no URL that a manifest names, but from those that are allowed", place(u), ErrRefused)}
 	}
-	return e.guard.CheckURL(u)
+	plain := *u // its message must not hold the query
+	plain.RawQuery, plain.Fragment = "", ""
+	return e.guard.CheckURL(&plain)
 }
 
 // place is a URL for people, without user and query: either may hold a token.

@@ -231,3 +231,18 @@ func TestFieldValues(t *testing.T) {
 		t.Errorf("%s", o)
 	}
 }
+
+// spec.test.timeout: tests that do not end have failed.
+func TestFieldTestTimeout(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	files := simple()
+	files["templates/test.yaml"] = `apiVersion: v1
+kind: Pod
+metadata: {name: never, annotations: {helm.sh/hook: test, kubebox/fails: "no such image"}}
+spec: {restartPolicy: Never, containers: [{name: main, image: example.com/app}]}
+`
+	if _, out, err := b.run(`,"wait":false,"test":{"enable":true,"timeout":1}`, files); err == nil || out.Test != TestFailed || !strings.Contains(err.Error(), "timed out") {
+		t.Errorf("%+v, %v", out, err)
+	}
+}

@@ -123,9 +123,9 @@ func TestSafety26PullSecretIsForTheRepositoryThatTheReleaseNames(t *testing.T) {
 }
 
 // A git server gets what the release's Secret holds, in place of what this program has.
-func TestGitSecrets(t *testing.T) {
+func TestGitSecrets(t *testing.T) { // in a repository with capitals in its path
 	server := gitserver.Start(t)
-	server.MustCreate("app.git", inFolder("app", simple()))
+	server.MustCreate("Team/App.git", inFolder("app", simple()))
 	server.SetToken("canary-token")
 	signer, key, err := gitserver.NewKey()
 	if err != nil {
@@ -160,7 +160,7 @@ func TestGitSecrets(t *testing.T) {
 	} {
 		s := sourcesFor(t)
 		s.Auth.KnownHosts = known
-		chart := `"git":"` + test.at + `/app.git","ref":"main","path":"app"`
+		chart := `"git":"` + test.at + `/Team/App.git","ref":"main","path":"app"`
 		if test.ref != "" {
 			chart += `,"secretRef":` + test.ref
 		}
