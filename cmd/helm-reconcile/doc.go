@@ -101,7 +101,31 @@
 // # Values
 //
 // Values come from valuesFrom, in its order, and from values. ConfigMaps and Secrets of other namespaces
-// work as Flux users know them: the repository is the authority.
+// work as Flux users know them: the repository is the authority. What optional forgives is that an object, a
+// key, a file or a document is not there, or is no YAML; not that it cannot be read.
+//
+// externalSourceRef is refused but for URLs at or below --allow-values-url; redirects must stay there, no
+// credential is sent, and a document may have 4 MiB.
+//
+// # Status and Events
+//
+// Of a HelmRelease that the cluster holds too, status and conditions are kept as the Helm Operator kept them,
+// with a condition Ready for kubectl wait, and what changes or newly fails is told as a Kubernetes Event;
+// --events=false writes none. They cost a quiet run one list, and it writes nothing. That they cannot be
+// written, or read, fails nothing. The definitions in deploy/crds know them.
+//
+// # HelmReleases of the cluster
+//
+// With --from-cluster there is no stream: all HelmReleases of the cluster are taken, or those of each
+// --allow-namespace.
+//
+//	helm-reconcile --from-cluster --allow-namespace team-a --prune
+//
+// One that is gone from the list, or is being deleted, is uninstalled with --prune, within the limits
+// below; where none is left at all, more than one release wants --max-prune or a confirmation. A list that
+// cannot be had whole fails the run. A HelmRelease takes values and logins of its own namespace only, unless
+// --allow-cross-namespace is given. Key and token are for the hosts of --chart-host. In records the source is
+// called @cluster.
 //
 // # Uninstalling
 //
@@ -119,9 +143,4 @@
 // Refused, with exit code 4 and nothing changed: a stream that was fetched before the one that was
 // applied last (--replay passes it), a source that brings fewer HelmReleases than the same commit
 // brought before (--allow-fewer passes it), and planned manifests without --dry-run.
-//
-// # Not there yet
-//
-// spec.test (a warning), externalSourceRef and
-// helmVersion v2 (errors), status of the HelmRelease in the cluster.
 package main
