@@ -233,6 +233,14 @@ func TestRepositoryCertificates(t *testing.T) {
 			t.Errorf("hint %q", hint)
 		}
 	}
+	// what one release may read with its certificate, another may not without
+	both := &Sources{Guard: &Guard{}, TLS: authority}
+	for _, pull := range []secretData{{keyAuthority: read(ours.File), keyCertificate: read(leaf.CertFile), keyPrivate: read(leaf.KeyFile)}, nil} {
+		_, err := both.chart(t.Context(), ChartSource{Repository: server.URL, Name: "app", Version: "1.0.0"}, keys{pull: pull})
+		if (err == nil) != (pull != nil) {
+			t.Errorf("with a certificate %v: %v", pull != nil, err)
+		}
+	}
 	// a certificate of ours is not shown to a host that the index names
 	away := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if len(r.TLS.PeerCertificates) > 0 {

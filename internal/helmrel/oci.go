@@ -70,6 +70,9 @@ func (s *Sources) openRegistry(w wish) (*ociRepository, error) {
 		if err != nil || u.Host == "" || u.RawQuery != "" {
 			return nil, errors.New("the URL of the registry does not parse")
 		}
+		if slices.Contains(hubNames, u.Host) {
+			u.Host = dockerHub
+		}
 		r := &ociRepository{s: s, base: &url.URL{Scheme: "https", Host: u.Host, User: u.User}, login: w.login}
 		if s.Guard.insecure(r.base) {
 			r.base.Scheme = "http"

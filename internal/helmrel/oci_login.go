@@ -66,7 +66,7 @@ func dockerKey(key string) string {
 	}
 	host, rest, _ := strings.Cut(strings.TrimSuffix(key, "/"), "/")
 	host = strings.ToLower(host)
-	if slices.Contains([]string{"docker.io", "index.docker.io"}, host) {
+	if slices.Contains(hubNames, host) {
 		host = dockerHub
 	}
 	if rest == "" || rest == "v1" || rest == "v2" {
@@ -77,6 +77,8 @@ func dockerKey(key string) string {
 
 // dockerHub is the host that serves what is called docker.io.
 const dockerHub = "registry-1.docker.io"
+
+var hubNames = []string{"docker.io", "index.docker.io"}
 
 // of finds the login for a repository at oci://…: the longest path that leads to it counts.
 func (l Logins) of(at string) Login {

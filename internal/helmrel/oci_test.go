@@ -313,6 +313,19 @@ func TestSafety26TokenRealm(t *testing.T) {
 	}
 }
 
+func TestRegistryAddresses(t *testing.T) {
+	s := &Sources{Guard: &Guard{InsecureHosts: []string{"plain.example:5000"}}}
+	for base, want := range map[string]string{
+		"oci://docker.io/library": "https://registry-1.docker.io/v2/library/app/x", "oci://plain.example:5000": "http://plain.example:5000/v2/app/x",
+		"oci://plain.example/a/b/": "https://plain.example/v2/a/b/app/x", "oci://": "", "oci://h/a?b=c": "", "oci://h/a//b": "", "oci://h/A": "", "oci://[fe80::1]/a": "",
+	} {
+		r, err := s.openRegistry(wish{base: base, name: "app"})
+		if (err == nil) != (want != "") || err == nil && r.at("x").String() != want {
+			t.Errorf("%s: %v, want %q", base, err, want)
+		}
+	}
+}
+
 func TestMayHaveLogin(t *testing.T) {
 	s := &Sources{TokenHosts: []string{"auth.partner.example"}}
 	for _, test := range []struct {

@@ -21,10 +21,22 @@ type Login struct {
 	TLS *tls.Config
 	// Everywhere says that User and Password are also for the other hosts that an index names.
 	Everywhere bool
+
+	mark string // tells TLS apart where it was made of a Secret
 }
 
 // who tells logins apart within a run. It holds the password.
-func (l Login) who() string { return l.User + "\x00" + l.Password }
+func (l Login) who() string {
+	return strings.Join([]string{l.User, l.Password, l.certificates()}, "\x00")
+}
+
+// certificates tells apart what TLS holds.
+func (l Login) certificates() string {
+	if l.mark == "" && l.TLS != nil {
+		return fmt.Sprintf("%p", l.TLS)
+	}
+	return l.mark
+}
 
 // Repository is one of those that were configured beforehand.
 type Repository struct {
@@ -73,7 +85,7 @@ func parseRepositories(text []byte, read func(string) ([]byte, error)) ([]Reposi
 			}
 			login.TLS.InsecureSkipVerify = r.Insecure
 		}
-		all = append(all, Repository{r.Name, r.URL, login})
+		all = append(all, Repository{Name: r.Name, URL: r.URL, Login: login})
 	}
 	return all, nil
 }
@@ -189,7 +201,7 @@ func (s *Sources) client(base *url.URL, login Login) *http.Client {
 func (s *Sources) authorized(base *url.URL, authorization string, login Login) *http.Client {
 	home := s.home
 	if login.TLS != nil {
-		home, _ = s.transports.do(fmt.Sprintf("%p", login.TLS), func() (http.RoundTripper, error) { return s.Guard.transport(login.TLS), nil })
+		home, _ = s.transports.do(login.certificates(), func() (http.RoundTripper, error) { return s.Guard.transport(login.TLS), nil })
 	}
 	return &http.Client{
 		Transport: &wire{guard: s.Guard, origin: originOf(base), authorization: authorization, everywhere: login.Everywhere, home: home, away: s.away},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluice-gitops/sluice/internal/gitrepo"
@@ -110,6 +111,7 @@ func (d secretData) login(at string, named bool) (login Login, found bool, err e
 		if login.TLS, err = newTLS(d[keyAuthority], d[keyCertificate], d[keyPrivate]); err != nil {
 			return Login{}, false, err
 		}
+		login.mark = sumOf(slices.Concat(d[keyAuthority], []byte{0}, d[keyCertificate], []byte{0}, d[keyPrivate]))
 	}
 	if !understood && !plain && !certificates {
 		return Login{}, false, fmt.Errorf("the Secret holds neither %s and %s nor %s, %s or %s", keyUser, keyPassword, keyRepositories, keyDocker, keyCertificate)

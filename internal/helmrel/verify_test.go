@@ -16,6 +16,7 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"helm.sh/helm/v3/pkg/provenance"
 
 	"github.com/sluice-gitops/sluice/internal/testkit/charttest"
 )
@@ -141,6 +142,27 @@ func TestVerify(t *testing.T) {
 }
 
 func stumbles(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
+
+// What Helm itself signs is good.
+func TestVerifyHelmsOwnSignature(t *testing.T) {
+	ours := newSigner(t, 0)
+	archive := charttest.Archive("app", map[string]string{"Chart.yaml": chartYAML("app", "1.0.0+build"), "values.yaml": "a: 1\n"})
+	file := filepath.Join(t.TempDir(), "app-1.0.0+build.tgz")
+	if err := os.WriteFile(file, archive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := (&provenance.Signatory{Entity: ours}).ClearSign(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := keyring(t, false, time.Now(), ours)
+	if err := k.check(archive, []byte(text), "app", "1.0.0+build"); err != nil {
+		t.Error(err)
+	}
+	if err := k.check(append(archive, 0), []byte(text), "app", "1.0.0+build"); err == nil {
+		t.Error("any archive is good")
+	}
+}
 
 // With a cache a signature is checked again in each run: the keyring may have changed.
 func TestVerifyCachedChart(t *testing.T) {
