@@ -127,7 +127,8 @@
 // --wait waits until what was applied is ready, as kstatus understands it: rollouts are complete, CRDs
 // established, claims bound, custom resources have observed their newest generation and say that they
 // are ready. A Job has to be done; one that is suspended is not waited for, nor is a claim whose
-// volume comes only with the first pod that uses it. Objects without a status are ready.
+// volume comes only with the first pod that uses it, nor a HelmRelease, to which helm-reconcile comes
+// after kapply. Objects without a status are ready.
 //
 // What does not look as if it would become ready is an error (not-ready) as soon as that is clear, and
 // the rest is waited for: a rollout past its deadline, a Job that failed, a resource that says it has

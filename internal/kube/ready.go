@@ -64,6 +64,8 @@ func (w *waiter) judge(ctx context.Context, it *waited) verdict {
 		return judgePod(object)
 	case GroupKind{"", "PersistentVolumeClaim"}:
 		return w.judgeClaim(ctx, object)
+	case GroupKind{"helm.fluxcd.io", "HelmRelease"}, GroupKind{"flux.weave.works", "HelmRelease"}:
+		return verdict{end: ready} // helm-reconcile, which comes later in the pipe, sees to it
 	}
 	return judgeByStatus(object)
 }

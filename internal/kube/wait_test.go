@@ -37,6 +37,7 @@ func TestJudge(t *testing.T) {
 		{"one that is not ready", `{apiVersion: example.com/v1, kind: Lamp, status: {conditions: [{type: Ready, status: "False", message: no bulb}]}}`, pending, "no bulb"},
 		{"one at work", `{apiVersion: example.com/v1, kind: Lamp, status: {conditions: [{type: Reconciling, status: "True", message: screwing}]}}`, pending, "screwing"},
 		{"one that has given up", `{apiVersion: example.com/v1, kind: Lamp, status: {conditions: [{type: Stalled, status: "True", message: no socket}]}}`, lost, "no socket"},
+		{"a HelmRelease that helm-reconcile has not seen yet", `{apiVersion: helm.fluxcd.io/v1, kind: HelmRelease, metadata: {generation: 2}, status: {observedGeneration: 1, conditions: [{type: Ready, status: "False"}]}}`, ready, ""},
 		{"a Deployment past its deadline", `{apiVersion: apps/v1, kind: Deployment, status: {conditions: [{type: Progressing, status: "False", reason: ProgressDeadlineExceeded, message: 'ReplicaSet "web-1" has timed out progressing.'}]}}`, lost, "has timed out"},
 		{"a Deployment without room", `{apiVersion: apps/v1, kind: Deployment, status: {conditions: [{type: ReplicaFailure, status: "True", message: exceeded quota}]}}`, pending, "exceeded quota"},
 		{"a claim that is bound", `{apiVersion: v1, kind: PersistentVolumeClaim, status: {phase: Bound}}`, ready, ""},
