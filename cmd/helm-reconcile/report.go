@@ -63,6 +63,13 @@ func (r *report) voice(result helmrel.Result, record jsonl.Release) {
 			r.s.Warn("%s: %s", record.ID, note)
 		}
 	}
+	for _, c := range result.Changes {
+		before := "release/"
+		if c.Live {
+			before = "live/"
+		}
+		r.s.Diff(reconcile.Unified(c.Change, before+c.Object, "wanted/"+c.Object))
+	}
 	if result.Action == helmrel.Drifted {
 		r.s.Warn("%s: release %s has drifted: %s", record.ID, result.Release, result.Message)
 	}

@@ -45,7 +45,7 @@ func (it *item) run(ctx context.Context, r *Run) {
 		defer recovered(&err)
 		out, err = r.Cluster.Do(ctx, Task{HelmRelease: it.wanted.Release, Chart: it.prepared.chart, Values: it.prepared.values,
 			Digest: it.prepared.digest, Owner: it.owner, History: it.history, Decision: it.decision, DryRun: it.dryRun,
-			CRDs: r.CRDs, Left: it.left, Reached: func(p Phase) { r.teller.progress(ctx, it, p) }})
+			Diff: r.Diff, CRDs: r.CRDs, Left: it.left, Reached: func(p Phase) { r.teller.progress(ctx, it, p) }})
 		return err
 	}()
 	action := Upgraded
@@ -76,6 +76,22 @@ func (it *item) run(ctx context.Context, r *Run) {
 		}
 	}
 	it.result.Outcome = out
+	it.show(out.Changes)
+}
+
+// show passes on what has changed, without the texts of Secrets that the values came from.
+func (it *item) show(changes []ObjectChange) {
+	for _, c := range changes {
+		c.Before, c.After = it.hidden(c.Before), it.hidden(c.After)
+		it.result.Changes = append(it.result.Changes, c)
+	}
+}
+
+func (it *item) hidden(text []byte) []byte {
+	if text == nil || it.prepared == nil {
+		return text
+	}
+	return []byte(it.prepared.secrets.Hide(string(text)))
 }
 
 func join(a, b string) string {

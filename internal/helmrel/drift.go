@@ -3,6 +3,7 @@ package helmrel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -45,7 +46,7 @@ func (p *plan) checkDrift(ctx context.Context, r *Run) {
 }
 
 func (it *item) checkDrift(ctx context.Context, r *Run) {
-	found, err := r.Cluster.Drift(ctx, it.release, it.wanted.ID, it.history, false)
+	found, changes, err := r.Cluster.Drift(ctx, it.release, it.wanted.ID, it.history, false)
 	switch {
 	case err != nil:
 		it.fail(&Fault{Code: "drift", Err: fmt.Errorf("comparing the release with its objects: %w", err)})
@@ -58,14 +59,18 @@ func (it *item) checkDrift(ctx context.Context, r *Run) {
 	default:
 		it.finish(Result{Action: Drifted, Revision: it.decision.Revision, Message: drifted(found)})
 	}
+	if r.Diff && it.result != nil {
+		it.show(changes)
+	}
 }
 
 // correct brings the objects back to what the release's manifest says. No revision is made.
 func (it *item) correct(ctx context.Context, r *Run) {
 	var found []string
+	var changes []ObjectChange
 	err := func() (err error) {
 		defer recovered(&err)
-		found, err = r.Cluster.Drift(ctx, it.release, it.wanted.ID, it.history, true)
+		found, changes, err = r.Cluster.Drift(ctx, it.release, it.wanted.ID, it.history, true)
 		return err
 	}()
 	if err != nil {
@@ -73,6 +78,9 @@ func (it *item) correct(ctx context.Context, r *Run) {
 		return
 	}
 	it.finish(Result{Action: Corrected, Revision: it.decision.Revision, Message: drifted(found)})
+	if r.Diff {
+		it.show(changes)
+	}
 }
 
 func drifted(found []string) string {
@@ -86,10 +94,10 @@ func drifted(found []string) string {
 
 // Drift compares a release's objects with its last revision, and with correct brings them back to it. It
 // names what differs. ctx bounds it loosely: Helm's requests take none.
-func (c *Cluster) Drift(ctx context.Context, id ReleaseID, owner ID, h History, correct bool) (found []string, err error) {
+func (c *Cluster) Drift(ctx context.Context, id ReleaseID, owner ID, h History, correct bool) (found []string, changes []ObjectChange, err error) {
 	s, err := c.session(id, owner, h)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -97,5 +105,6 @@ func (c *Cluster) Drift(ctx context.Context, id ReleaseID, owner ID, h History, 
 		found, err = s.drift(lastRevision(h), correct)
 		return err
 	})
-	return found, err
+	slices.SortFunc(s.changes, func(a, b ObjectChange) int { return strings.Compare(a.Object, b.Object) })
+	return found, s.changes, err
 }

@@ -29,6 +29,8 @@ type Task struct {
 	Decision Decision
 	// DryRun renders and validates, and writes nothing.
 	DryRun bool
+	// Diff asks for Outcome.Changes.
+	Diff bool
 	// CRDs is the policy for the chart's definitions.
 	CRDs CRDPolicy
 	// Left says of another HelmRelease that it is gone for good, so that its objects pass on; nil: of none.
@@ -52,6 +54,8 @@ type Outcome struct {
 	RolledBack, RollbackFailed bool
 	// Test is how the chart's tests ended; empty where they were not run.
 	Test TestOutcome
+	// Changes are the objects in which the render differs from the deployed revision; hooks are left out.
+	Changes []ObjectChange
 	// Note is what people are told besides, of a dry run what it could not find out; empty otherwise.
 	Note string
 }
@@ -93,7 +97,9 @@ func (c *Cluster) try(ctx context.Context, t Task) (Outcome, error) {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return s.step(ctx, t)
+	out, err := s.step(ctx, t)
+	out.Changes = s.changes
+	return out, err
 }
 
 func (s *session) step(ctx context.Context, t Task) (out Outcome, err error) {

@@ -16,12 +16,14 @@ import (
 	"golang.org/x/sync/errgroup"
 	"helm.sh/helm/v3/pkg/kube"
 	"k8s.io/apimachinery/pkg/api/meta"
+
+	sluice "github.com/sluice-gitops/sluice/internal/kube"
 )
 
 // drift compares the objects of a revision with its manifest, by asking Helm to bring them to where they
 // should be. Unless they are to be corrected each change is a dry run, of which the API server's answer
 // counts: what it writes in another way than the chart does is no drift. It names what differs, sorted.
-func (s *session) drift(version int, correct bool) ([]string, error) {
+func (s *session) drift(version int, correct bool) (names []string, err error) {
 	found, err := s.store.revision(version)
 	if err != nil {
 		return nil, fmt.Errorf("reading revision %d: %w", version, err)
@@ -41,6 +43,7 @@ func (s *session) drift(version int, correct bool) ([]string, error) {
 		return nil, err
 	}
 	p := &probe{dry: !correct, found: map[string]bool{}}
+	defer func() { s.changes = p.changes }()
 	s.client.sight.probe = p
 	defer func() { s.client.sight.probe = nil }()
 	var looking errgroup.Group
@@ -93,6 +96,8 @@ type probe struct {
 	dry   bool
 	mu    sync.Mutex
 	found map[string]bool
+
+	changes []ObjectChange
 }
 
 // send sends a write, and compares the answer with what was there before.
@@ -128,6 +133,7 @@ func (p *probe) compare(before *answer, after []byte) {
 	defer p.mu.Unlock()
 	if before == nil || before.status != http.StatusOK {
 		p.found[name+" is gone"] = true
+		p.change(name, nil, after)
 		return
 	}
 	if fields := differing("", plainObject(before.body), is); len(fields) > 0 {
@@ -137,6 +143,14 @@ func (p *probe) compare(before *answer, after []byte) {
 			text += fmt.Sprintf(" and %d more", len(fields)-few)
 		}
 		p.found[name+" differs in "+text] = true
+		p.change(name, before.body, after)
+	}
+}
+
+// change keeps what people may see of it. What cannot be shown is named all the same.
+func (p *probe) change(name string, before, after []byte) {
+	if c, err := sluice.NewChange(before, after); err == nil {
+		p.changes = append(p.changes, ObjectChange{Object: name, Change: *c, Live: true})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/kube"
 	"helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/releaseutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/resource"
 )
@@ -18,7 +19,8 @@ type session struct {
 	cfg     *action.Configuration
 	store   *records
 	client  *client
-	notes   []string // what Helm said that is the only word on a failure
+	changes []ObjectChange // of its objects
+	notes   []string       // what Helm said that is the only word on a failure
 }
 
 // session begins the work on a release of which h is known, on behalf of a HelmRelease.
@@ -43,3 +45,6 @@ func (c *Cluster) session(id ReleaseID, owner ID, h History) (*session, error) {
 	s.cfg = cfg
 	return s, nil
 }
+
+// documents are the YAML documents of a manifest.
+func documents(manifest string) map[string]string { return releaseutil.SplitManifests(manifest) }

@@ -45,7 +45,7 @@ func (l *looking) RoundTrip(r *http.Request) (*http.Response, error) {
 		l.forget(r.URL.Path)
 		return response, err
 	}
-	if r.URL.RawQuery != "" {
+	if query := r.URL.Query(); len(query) > 1 || len(query) == 1 && !query.Has("timeout") {
 		return l.next.RoundTrip(r)
 	}
 	if a := l.recall(r.URL.Path); a != nil {

@@ -81,7 +81,7 @@ func (l *life) many(n int, spec string, files map[string]string) error {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	config.UserAgent = l.agent
+	config.UserAgent, config.Timeout = l.agent, time.Minute // as kube.Load has it
 	return l.wants(config, n, spec, files)
 }
 

@@ -44,6 +44,8 @@ type Run struct {
 	Replay, AllowFewer bool
 	// Adopt takes over releases that somebody made by hand, Again tries what failed before.
 	Adopt, Again bool
+	// Diff asks for the changes of single objects.
+	Diff bool
 	// Drift says whether the objects of releases are looked at that are as wanted; off when empty.
 	Drift DriftMode
 	// CRDs is the policy for the definitions that charts hold; create when empty.
@@ -120,6 +122,8 @@ type Result struct {
 	// Message says why. Code and Hint are set when something is wrong: a word for programs, and
 	// what to do about it.
 	Message, Code, Hint string
+	// Changes are what it changed of single objects, with Run.Diff.
+	Changes []ObjectChange
 	// Outcome is what Helm did; zero where it had nothing to do.
 	Outcome Outcome
 	// Notes say what was decided about the chart.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"helm.sh/helm/v3/pkg/releaseutil"
 	"sigs.k8s.io/yaml"
 )
 
@@ -49,7 +48,8 @@ type counter struct {
 	annotations map[string]string
 	deployed    func() (manifest string, err error)
 	inspect     func(rendered, deployed string) error
-	refused     error // what Run returned
+	diff        func(deployed, rendered string) error // nil: nobody wants to see it
+	refused     error                                 // what Run returned
 }
 
 // counterOf counts what a task renders. The CRDs of a chart's crds folder are no part of what is
@@ -57,6 +57,12 @@ type counter struct {
 func (s *session) counterOf(t Task, brings bool) *counter {
 	c := &counter{annotations: map[string]string{}, deployed: func() (string, error) { return "", nil }}
 	c.inspect = func(rendered, deployed string) error { return s.inspect(t, rendered, deployed) }
+	if t.Diff {
+		c.diff = func(deployed, rendered string) (err error) {
+			s.changes, err = changesBetween(deployed, rendered)
+			return err
+		}
+	}
 	for name, value := range t.HelmRelease.Metadata.Annotations {
 		c.annotations[name] = value
 	}
@@ -88,6 +94,11 @@ func (c *counter) Run(rendered *bytes.Buffer) (*bytes.Buffer, error) {
 	default:
 		c.refused = c.inspect(rendered.String(), manifest)
 	}
+	if c.refused == nil && c.diff != nil {
+		if err := c.diff(manifest, rendered.String()); err != nil {
+			return nil, err
+		}
+	}
 	if c.refused != nil {
 		return nil, c.refused
 	}
@@ -97,7 +108,7 @@ func (c *counter) Run(rendered *bytes.Buffer) (*bytes.Buffer, error) {
 // countObjects counts the objects of a manifest as Helm renders it, those of lists one by one.
 func countObjects(manifest string) int {
 	n := 0
-	for _, document := range releaseutil.SplitManifests(manifest) {
+	for _, document := range documents(manifest) {
 		var object struct {
 			Kind  string `json:"kind"`
 			Items []any  `json:"items"`

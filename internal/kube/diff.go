@@ -18,8 +18,9 @@ type Change struct {
 	After  []byte
 }
 
-// newChange makes what people may see of an object, as the API server gives it, before and after.
-func newChange(before, after json.RawMessage) (*Change, error) {
+// NewChange makes what people may see of an object, as the API server gives it, before and after; before
+// is nil where there was none.
+func NewChange(before, after json.RawMessage) (*Change, error) {
 	was, err := readable(before)
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func (it *item) compare(action Action, before, after json.RawMessage) {
 	if before == nil && it.live != nil || action == Unchanged {
 		return
 	}
-	if c, err := newChange(before, after); err == nil && !bytes.Equal(c.Before, c.After) {
+	if c, err := NewChange(before, after); err == nil && !bytes.Equal(c.Before, c.After) {
 		it.change = c
 	}
 }

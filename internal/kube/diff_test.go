@@ -12,7 +12,7 @@ func TestChangeIsForPeople(t *testing.T) {
 		{"name":"web","env":[{"name":"DB_PASSWORD","value":"canary"},{"name":"MODE","value":"fast"}],"envFrom":[{"secretRef":{"name":"db"}}]}],
 		"volumes":[{"secret":{"secretName":"tls"}}],"dbPassword":"canary","automountServiceAccountToken":false},"status":{"replicas":1}}`
 	after := strings.NewReplacer(`"replicas":1,`, `"replicas":2,`, `"value":"canary"`, `"value":"canary2"`).Replace(before)
-	c, err := newChange(json.RawMessage(before), json.RawMessage(after))
+	c, err := NewChange(json.RawMessage(before), json.RawMessage(after))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestChangeOfASecretShowsNoValue(t *testing.T) {
 		{`"data":{"a":{"b":["canary"]}}`, `"data":{"a":{"b":["canary2"]}}`, "a: b: '*** (before)'", "a: b: '*** (after)'"},
 		{`"data":null`, `"stringData":{"a":"canary"}`, "", "stringData: a: '***'"},
 	} {
-		c, err := newChange(secret(one.before), secret(one.after))
+		c, err := NewChange(secret(one.before), secret(one.after))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,7 +70,7 @@ func TestChangeOfASecretShowsNoValue(t *testing.T) {
 		if !strings.Contains(was, one.was) || !strings.Contains(is, one.is) || strings.Contains(strings.ReplaceAll(was+is, "canary-free", ""), "canary") {
 			t.Errorf("%s to %s:\n%s\n%s", one.before, one.after, was, is)
 		}
-		created, err := newChange(nil, secret(one.after))
+		created, err := NewChange(nil, secret(one.after))
 		if err != nil || created.Before != nil || strings.Contains(strings.ReplaceAll(string(created.After), "canary-free", ""), "canary") {
 			t.Errorf("created: %v\n%s", err, created.After)
 		}
@@ -90,7 +90,7 @@ func FuzzChange(f *testing.F) {
 		if err != nil {
 			return
 		}
-		c, err := newChange(json.RawMessage(before), raw)
+		c, err := NewChange(json.RawMessage(before), raw)
 		if err == nil && strings.Contains(string(c.After), "canary-in-a-secret") {
 			t.Errorf("a value:\n%s", c.After)
 		}
