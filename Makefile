@@ -49,9 +49,10 @@ conformance: build kubebox ## run the chain on a repository as it is in public (
 PEERS := $(patsubst bench/peers/%/go.mod,.cache/bench/%,$(wildcard bench/peers/*/go.mod))
 .cache/bench/%: bench/peers/%/go.mod
 	cd $(<D) && GOFLAGS=-trimpath go build -ldflags '-s -w' -o '$(CURDIR)/.cache/bench/' tool
+.cache/bench/ssa: bench/peers/ssa/main.go
 
-bench: build $(PEERS) ## measure beside the tools that a user would pick instead (BENCH="edit lists": some only)
-	go build -ldflags '-s -w' -o .cache/bench/ ./bench ./bench/meter ./bench/bareclient
+bench: build kubebox $(PEERS) ## measure beside the tools that a user would pick instead (BENCH="edit lists": some only)
+	go build -ldflags '-s -w' -o .cache/bench/ ./bench ./bench/meter ./bench/bareclient ./bench/bareapply
 	.cache/bench/bench -bin bin -tools .cache/bench $(BENCH)
 
 fuzz: ## fuzz every parser for FUZZTIME each (default 30s)

@@ -3,11 +3,11 @@
 //
 //	bench [flags] [NAME...]
 //
-// A name selects the benchmarks that contain it: edit, lists, times, tags, startup. The rounds of a
+// A name selects the benchmarks that contain it: edit, lists, times, tags, startup, apply. The rounds of a
 // benchmark are interleaved (ours, peer, ours, peer …) after one that does not count; what the table
 // shows are medians, and of the ratios ours/peer the median of the rounds. Servers run in a process
 // of their own, so that their memory is nobody's. What does not depend on the machine is checked:
-// requests, changed lines and peak memory; bench exits 1 where they are off. Times are only shown.
+// requests, writes, changed lines and peak memory; bench exits 1 where they are off. Times are only shown.
 package main
 
 import (
@@ -32,7 +32,16 @@ var benchmarks = []benchmark{
 	{name: "times-30ms", lay: layFarTimes},
 	{name: "tags", lay: layTags},
 	{name: "startup", lay: layStartup},
+	{name: "apply-cold", lay: layCold(1000, false, 3, aims{floor.name: 1.15}, kapply, kubectlServer, kubectlClient, kapp, flux, floor)},
+	{name: "apply-cold-20ms", lay: layCold(1000, true, 1, aims{kubectlServer.name: 0.25}, kapply, kubectlServer, floor)},
+	{name: "apply-quiet", lay: layQuiet(1000, false, 60e6, 3, quietAims, kapply, kubectlServer, kubectlClient, kapp, flux, floor)},
+	{name: "apply-quiet-20ms", lay: layQuiet(1000, true, 60e6, 1, aims{kapp.name: 0.1, flux.name: 0.05},
+		kapply, kubectlServer, kubectlClient, kapp, flux, floor)},
+	{name: "apply-changed", lay: layChanged(1000, 1, kapply, kubectlServer, kubectlClient, kapp, flux)},
+	{name: "apply-quiet-5000", lay: layQuiet(5000, false, 150e6, 1, nil, kapply, kubectlServer, kapp, flux, floor)},
 }
+
+var quietAims = aims{kubectlServer.name: 0.1, kubectlClient.name: 0.2, kapp.name: 0.1, flux.name: 1.0 / 7, floor.name: 2.5}
 
 // benchmark is one job that several contenders do.
 type benchmark struct {

@@ -32,10 +32,14 @@ type contender struct {
 	rounds int
 	// atMost is the ratio ours/this that is aimed at; 0 for none.
 	atMost float64
-	// requests is how many requests to the registry are allowed; negative for any number.
+	// requests is how many requests to the registry, or the API server, are allowed; negative for any number.
 	requests int
 	// metadata is how many of them may be for a manifest or a blob; negative for any number.
 	metadata int
+	// cluster: its requests are those to the API server. writes is how many of them may change something;
+	// negative for any number.
+	cluster bool
+	writes  int
 	// peak is the memory allowed, in bytes; 0 for any.
 	peak int64
 }
@@ -81,7 +85,8 @@ func (s *site) once(ctx context.Context, c contender, round int) (got sample, er
 			return got, fmt.Errorf("preparing: %w", err)
 		}
 	}
-	if err := s.server.reset(); err != nil {
+	count, err := s.counter(ctx, c)
+	if err != nil {
 		return got, err
 	}
 	out := filepath.Join(s.dir, "out")
@@ -96,13 +101,22 @@ func (s *site) once(ctx context.Context, c contender, round int) (got sample, er
 	if err := json.Unmarshal(text, &got); err != nil {
 		return got, err
 	}
-	if got.counts, err = s.server.counts(); err != nil {
+	if got.counts, err = count(); err != nil {
 		return got, err
 	}
 	if c.check != nil {
 		got.note, err = c.check(round, out)
 	}
 	return got, err
+}
+
+// counter begins to count the requests of a contender; what it returns says how many there were.
+func (s *site) counter(ctx context.Context, c contender) (func() (counts, error), error) {
+	if !c.cluster {
+		return s.server.counts, s.server.reset()
+	}
+	mark, err := s.cluster.Mark(ctx)
+	return func() (counts, error) { return s.cluster.counts(ctx, mark) }, err
 }
 
 // run is a command with its standard output in a file.

@@ -31,9 +31,11 @@ type server struct {
 	stdin   io.Closer
 }
 
-// counts are the requests that the registry answered.
+// counts are the requests that the registry, or an API server, answered.
 type counts struct {
 	All, Lists, Manifests, Blobs, Pings int
+	// Writes are those to an API server that may change something.
+	Writes int
 }
 
 // push is an order to hold an image, created at a time, under each of the tags.

@@ -18,7 +18,7 @@ func show(to io.Writer, j job, samples [][]sample) error {
 		runs := counted(samples[i])
 		walls := sorted(runs, func(s sample) time.Duration { return s.Wall })
 		row := fmt.Sprintf("  %s\t%s\t%s-%s\t%s\t%.1f\t%s\t", c.name, ms(middle(walls)), ms(walls[0]), ms(walls[len(walls)-1]),
-			ms(middle(sorted(runs, func(s sample) time.Duration { return s.CPU }))), float64(peak(runs))/1e6, requests(runs))
+			ms(middle(sorted(runs, func(s sample) time.Duration { return s.CPU }))), float64(peak(runs))/1e6, requests(runs, c.cluster))
 		if !c.ours && !j.apart {
 			r := ratio(counted(samples[0]), runs)
 			row += fmt.Sprintf("%.2f\t%s", r, aim(r, c.atMost))
@@ -34,15 +34,19 @@ func show(to io.Writer, j job, samples [][]sample) error {
 func verify(contenders []contender, samples [][]sample) error {
 	var errs []error
 	for i, c := range contenders {
-		all, metadata := 0, 0
+		all, metadata, writes := 0, 0, 0
 		for _, s := range samples[i] {
 			all, metadata = max(all, s.counts.All), max(metadata, s.counts.Manifests+s.counts.Blobs)
+			writes = max(writes, s.counts.Writes)
 		}
 		if c.requests >= 0 && all > c.requests {
 			errs = append(errs, fmt.Errorf("%s: %d requests, at most %d are allowed", c.name, all, c.requests))
 		}
 		if c.metadata >= 0 && metadata > c.metadata {
 			errs = append(errs, fmt.Errorf("%s: %d requests for metadata, at most %d are allowed", c.name, metadata, c.metadata))
+		}
+		if c.writes >= 0 && writes > c.writes {
+			errs = append(errs, fmt.Errorf("%s: %d writes, at most %d are allowed", c.name, writes, c.writes))
 		}
 		if top := peak(samples[i]); c.peak > 0 && top > c.peak {
 			errs = append(errs, fmt.Errorf("%s: %.1f MB at the peak, at most %.1f are allowed", c.name, float64(top)/1e6, float64(c.peak)/1e6))
@@ -100,11 +104,14 @@ func peak(samples []sample) (top int64) {
 	return top
 }
 
-// requests is how many there were in a run: all, and those for manifests and blobs.
-func requests(samples []sample) string {
+// requests is how many there were in a run: all, and those for manifests and blobs, or those that write.
+func requests(samples []sample, cluster bool) string {
 	c := samples[len(samples)-1].counts
 	if c.All == 0 {
 		return ""
+	}
+	if cluster {
+		return fmt.Sprintf("%d (%d writes)", c.All, c.Writes)
 	}
 	return fmt.Sprintf("%d (%d for metadata)", c.All, c.Manifests+c.Blobs)
 }

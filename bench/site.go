@@ -16,6 +16,8 @@ type site struct {
 	dir    string
 	git    *gitserver.Server // the folder of the served repositories; it serves nothing itself
 	server *server
+	// cluster is nil where the benchmark needs none.
+	cluster *cluster
 }
 
 func newSite(ctx context.Context, o options) (*site, error) {
@@ -38,7 +40,16 @@ func (s *site) close() {
 	if s.server != nil {
 		s.server.stop()
 	}
+	if s.cluster != nil {
+		_ = s.cluster.Stop()
+	}
 	_ = os.RemoveAll(s.dir)
+}
+
+// startCluster starts the control plane of this site.
+func (s *site) startCluster(ctx context.Context) (err error) {
+	s.cluster, err = startCluster(ctx, s.dir)
+	return err
 }
 
 // env is the environment of every command: nothing of the user's.
@@ -55,6 +66,9 @@ func (s *site) env() []string {
 // program is the path of one of ours, tool that of a peer or a helper.
 func (s *site) program(name string) string { return filepath.Join(s.o.bin, name) }
 func (s *site) tool(name string) string    { return filepath.Join(s.o.tools, name) }
+
+// path is where a file of the site's folder is.
+func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
 // write puts a file into the site's folder and returns its path.
 func (s *site) write(name, text string) (string, error) {
@@ -73,5 +87,10 @@ func (s *site) stream(ctx context.Context, files map[string]string) (file string
 		return "", err
 	}
 	file = filepath.Join(s.dir, "stream.jsonl")
-	return file, s.stage(ctx, "", file, s.program("git-fetch"), "--mirror", filepath.Join(s.dir, "mirror"), s.server.Git+"/config.git")
+	return file, s.fetch(ctx, "config.git", file)
+}
+
+// fetch puts what git-fetch says of a repository into a file.
+func (s *site) fetch(ctx context.Context, repository, file string) error {
+	return s.stage(ctx, "", file, s.program("git-fetch"), "--mirror", filepath.Join(s.dir, "mirror"), s.server.Git+"/"+repository)
 }
