@@ -81,21 +81,26 @@ func dockerConfig(s *stage.IO, file string) (helmrel.Logins, error) {
 	return logins, nil
 }
 
-// chartCache opens the folder that was named, or the usual one. Without a home there is no cache.
+// chartCache opens the folder that was named, or the usual one. Only without the former it is an error.
 func chartCache(s *stage.IO, dir string) (*helmrel.Cache, error) {
-	if dir == "" {
-		base := s.Getenv("XDG_CACHE_HOME")
-		if !filepath.IsAbs(base) {
-			if s.Getenv("HOME") == "" {
-				return nil, nil
-			}
-			base = filepath.Join(s.Getenv("HOME"), ".cache")
+	if dir != "" {
+		cache, err := helmrel.OpenCache(dir)
+		if err != nil {
+			err = stage.WithHint(err, "a cache belongs to one user; name a folder of its own with --chart-cache DIR")
 		}
-		dir = filepath.Join(base, "sluice", "charts")
+		return cache, err
 	}
-	cache, err := helmrel.OpenCache(dir)
+	base := s.Getenv("XDG_CACHE_HOME")
+	if !filepath.IsAbs(base) {
+		if s.Getenv("HOME") == "" {
+			return nil, nil
+		}
+		base = filepath.Join(s.Getenv("HOME"), ".cache")
+	}
+	cache, err := helmrel.OpenCache(filepath.Join(base, "sluice", "charts"))
 	if err != nil {
-		return nil, stage.WithHint(err, "a cache belongs to one user; name a folder of its own with --chart-cache DIR")
+		s.Warn("%v; charts are fetched anew each time, unless --chart-cache names another folder", err)
+		return nil, nil
 	}
 	return cache, nil
 }

@@ -1,6 +1,7 @@
 package helmrel
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -125,33 +126,54 @@ func (c *Cache) remember(scope string, m repositoryMemory) {
 	}
 }
 
-// download copies a body of at most limit bytes into a file, and gives its digest. With a cache the file
-// stays there under its digest; without one it is gone when it is closed.
-func (c *Cache) download(scope string, body io.Reader, limit int64) (f *os.File, digest string, err error) {
-	if f, err = c.temp(); err != nil {
-		return nil, "", err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-			_ = f.Close()
-		}
-	}()
-	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, sum), io.LimitReader(body, limit+1))
-	if err == nil && n > limit {
-		err = errTooLarge
+// body is what was downloaded.
+type body struct {
+	io.ReaderAt
+	size   int64
+	digest string
+	drop   func() // forgets it
+}
+
+// download takes a body of at most limit bytes. With a cache it stays there under its digest; without one
+// it is in a file that has no name any more, or where no file can be made in memory.
+func (c *Cache) download(scope string, from io.Reader, limit int64) (*body, error) {
+	from = io.LimitReader(from, limit+1)
+	f, err := c.temp()
+	if err != nil && c == nil {
+		return inMemory(from, limit)
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	digest = hex.EncodeToString(sum.Sum(nil))
-	if c == nil {
+	b := &body{ReaderAt: f}
+	b.drop = func() { _, _ = os.Remove(f.Name()), f.Close() }
+	sum := sha256.New()
+	b.size, err = io.Copy(io.MultiWriter(f, sum), from)
+	b.digest = hex.EncodeToString(sum.Sum(nil))
+	switch {
+	case err != nil:
+	case b.size > limit:
+		err = errTooLarge
+	case c == nil:
 		err = os.Remove(f.Name())
-	} else {
-		err = os.Rename(f.Name(), c.blobFile(scope, digest))
+	default:
+		file := c.blobFile(scope, b.digest)
+		err = os.Rename(f.Name(), file)
+		b.drop = func() { _, _ = os.Remove(file), f.Close() }
 	}
-	return f, digest, err
+	if err != nil {
+		b.drop()
+		return nil, err
+	}
+	return b, nil
+}
+
+func inMemory(from io.Reader, limit int64) (*body, error) {
+	text, err := io.ReadAll(from)
+	if err == nil && int64(len(text)) > limit {
+		err = errTooLarge
+	}
+	return &body{bytes.NewReader(text), int64(len(text)), sumOf(text), func() {}}, err
 }
 
 var errTooLarge = errors.New("too large")

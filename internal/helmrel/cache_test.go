@@ -179,3 +179,28 @@ func (d dropETag) Write(p []byte) (int, error) {
 	d.Header().Set("Last-Modified", "Fri, 02 Jan 2026 00:00:00 GMT")
 	return d.ResponseWriter.Write(p)
 }
+
+// Where no file can be made an index is held in memory, and one that is none leaves nothing behind.
+func TestWithoutACache(t *testing.T) {
+	r := appRepository(t)
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	if _, answers := cachedFrom(t, r, nil, "1.0.0"); answers != "/index.yaml 200, /app-1.0.0.tgz 200" {
+		t.Errorf("answers %s", answers)
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	if _, answers := cachedFrom(t, r, nil, "1.0.0"); answers != "/index.yaml 200, /app-1.0.0.tgz 200" {
+		t.Errorf("answers %s", answers)
+	}
+	if left, _ := filepath.Glob(filepath.Join(os.Getenv("TMPDIR"), "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	cache := openCache(t)
+	r.Put("/index.yaml", []byte("<html>"))
+	s := &Sources{Guard: &Guard{InsecureHosts: []string{r.Host()}}, Cache: cache}
+	if _, err := s.chart(t.Context(), ChartSource{Repository: r.URL, Name: "app", Version: "1"}, keys{}); err == nil {
+		t.Error("a web page is an index")
+	}
+	if left := files(t, cache, "blobs"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

@@ -188,27 +188,22 @@ func (r *helmRepository) ask(ctx context.Context, at string) (*http.Response, er
 
 // newIndex takes the index that was sent, and the place of the one before it.
 func (s *Sources) newIndex(r *helmRepository, response *http.Response) error {
-	f, digest, err := s.Cache.download(r.scope, response.Body, maxIndex)
+	got, err := s.Cache.download(r.scope, response.Body, maxIndex)
 	if errors.Is(err, errTooLarge) {
 		return fmt.Errorf("it is larger than %d MiB", maxIndex>>20)
 	}
 	if err != nil {
 		return err
 	}
-	info, err := f.Stat()
-	if err == nil {
-		r.index, err = readIndex(f, info.Size())
-	}
-	if err != nil {
-		_ = f.Close()
-		_ = os.Remove(f.Name())
+	if r.index, err = readIndex(got, got.size); err != nil {
+		got.drop()
 		return err
 	}
 	before := r.memory.Digest
-	r.memory.URL, r.memory.Digest = redact(r.base), digest
+	r.memory.URL, r.memory.Digest = redact(r.base), got.digest
 	r.memory.ETag, r.memory.Modified = response.Header.Get("ETag"), response.Header.Get("Last-Modified")
 	s.Cache.remember(r.scope, r.memory)
-	if s.Cache != nil && before != "" && before != digest {
+	if s.Cache != nil && before != "" && before != got.digest {
 		_ = os.Remove(s.Cache.blobFile(r.scope, before))
 	}
 	return nil
