@@ -68,7 +68,7 @@ func readRelease(c *cli.Context) (r release, err error) {
 	image := c.String("image")
 	switch {
 	case (image != "") == r.latest:
-		return r, stage.Usagef("release takes either --image or --latest")
+		return r, stage.WithHint(stage.Usagef("release takes either --image or --latest"), "such as bump-yaml release --image registry.example/team/web:1.2.3 prod/deployment/web")
 	case r.force && c.Bool("all"):
 		return r, stage.Usagef("--force is for workloads that are named, not for --all")
 	}

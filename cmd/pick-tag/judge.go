@@ -81,7 +81,7 @@ func (j judge) decide(image jsonl.Image, from imageref.Ref) judgement {
 	rule, err := j.o.parse(image.Policy)
 	if err != nil {
 		d := leave(jsonl.ReasonPolicy, err.Error())
-		d.bad = bad("bad-policy", image, image.PolicyKey, err, policyHint+"; see pick-tag --help")
+		d.bad = bad("bad-policy", image, image.PolicyKey, err, hintFor(image.Policy)+"; see pick-tag --help")
 		return d
 	}
 	o, err := j.options(image)

@@ -17,7 +17,7 @@ import (
 func chooseLine(s *stage.IO, o options) error {
 	rule, err := o.parse(o.policy)
 	if err != nil {
-		return stage.WithHint(stage.Usage(err), policyHint)
+		return stage.WithHint(stage.Usage(err), hintFor(o.policy))
 	}
 	tags, err := readTags(s.Stdin())
 	if err != nil {
@@ -31,6 +31,8 @@ func chooseLine(s *stage.IO, o options) error {
 		}
 	}
 	switch {
+	case len(tags) == 0:
+		return stage.WithHint(errors.New("no tag came on standard input"), "the program before this one says why, if it failed")
 	case choice.Verdict == policy.NoMatch, choice.Tag == "" && choice.Verdict == policy.TooYoung:
 		return stage.WithHint(errors.New(choice.Message), choice.Hint)
 	case choice.Verdict == policy.NoMetadata:

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -49,7 +50,17 @@ func (o options) parse(text string) (policy.Policy, error) {
 	return rule, err
 }
 
-const policyHint = "a policy is glob:PATTERN, semver:CONSTRAINT, regexp:EXPRESSION, alphabetical:EXPRESSION or numerical:EXPRESSION"
+// hintFor shows how a policy of the kind that was meant is written, or which kinds there are.
+func hintFor(text string) string {
+	kind, _, _ := strings.Cut(policy.Normal(text), ":")
+	switch kind {
+	case "semver":
+		return "a constraint is written such as ~1.2, ^1.2, 1.2.x or >=1.2.0, <2.0.0"
+	case "regexp", "alphabetical", "numerical":
+		return `an expression is one of RE2, such as ^build-(\d+)-`
+	}
+	return "a policy is glob:PATTERN, semver:CONSTRAINT, regexp:EXPRESSION, alphabetical:EXPRESSION or numerical:EXPRESSION"
+}
 
 func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 	o, err := readOptions(c)

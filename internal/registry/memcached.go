@@ -29,7 +29,7 @@ const (
 func OpenMemcached(address string) (*Memcached, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" || port == "" || strings.Trim(port, "0123456789") != "" {
-		return nil, fmt.Errorf("parsing the address %q of a memcached: want host:port", address)
+		return nil, fmt.Errorf("parsing %q: a memcached is written memcached://HOST:PORT, such as memcached://localhost:11211", address)
 	}
 	servers := &memcache.ServerList{}
 	if err := servers.SetServers(address); err != nil {

@@ -135,7 +135,7 @@ func Exec(ctx context.Context, app *App, env Env) int {
 		// The library writes usage errors where it writes help: into the stream. It gets no
 		// chance: OnUsageError hands them back, and help is only what --help asked for.
 		Writer: env.Stdout, ErrWriter: env.Stderr, HideHelpCommand: true, HideVersion: true,
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return Usage(err) },
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return Usage(plainly(err)) },
 		ExitErrHandler: func(*cli.Context, error) {},
 		Action: func(c *cli.Context) error {
 			say.verbose = c.Bool("verbose")

@@ -3,6 +3,7 @@ package stage
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -81,6 +82,26 @@ func flagsFirst(args []string, flags []cli.Flag) ([]string, error) {
 		return first, nil
 	}
 	return append(append(first, "--"), rest...), nil
+}
+
+var (
+	undefined = regexp.MustCompile(`^flag provided but not defined: -(.+)$`)
+	invalid   = regexp.MustCompile(`^invalid value "(.*)" for flag -([^:]+): (.+)$`)
+)
+
+// plainly says what is wrong with a flag as flags are written here, and with an example of a duration.
+func plainly(err error) error {
+	if m := undefined.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("there is no flag --%s", strings.TrimLeft(m[1], "-"))
+	}
+	m := invalid.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	if m[3] == "parse error" {
+		m[3] = "that is not the kind of value it takes, see --help; a duration is written 90s, 10m or 24h"
+	}
+	return fmt.Errorf("--%s %s: %s", m[2], m[1], m[3])
 }
 
 // noEmptyValues refuses a flag that was given an empty value: most likely a variable that is not

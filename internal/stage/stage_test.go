@@ -491,11 +491,12 @@ func TestCommands(t *testing.T) {
 		out, errors, not string
 	}{
 		{[]string{"mark", "it", "--well"}, 0, myBegin + myEnd, "try: warning: it, well: true\n", ""},
-		{[]string{"mark", "--loud"}, 2, "", "try: error: flag provided but not defined: -loud\ntry: hint: try mark --help shows", ""},
+		{[]string{"mark", "--loud"}, 2, "", "try: error: there is no flag --loud\ntry: hint: try mark --help shows", ""},
 		{[]string{"--loud", "mark"}, 2, "", "try takes no arguments: \"mark\"\ntry: hint: a command comes before all flags: try mark\n", ""},
+		{[]string{"--timeout", "x"}, 2, "", "try: error: --timeout x: that is not the kind of value it takes, see --help; a duration is written 90s, 10m or 24h\n", ""},
 		{[]string{"--help"}, 0, "COMMANDS\n   mark       mark things\n   try COMMAND --help tells of each\n", "", "--well"},
 		{[]string{"mark", "--help"}, 0, "try mark [flags] WORD\n\n   try mark well\n\nFLAGS\n   --well", "", "--loud"},
-		{[]string{"mark", "--completion=bash"}, 2, "", "not defined", ""},
+		{[]string{"mark", "--completion=bash"}, 2, "", "there is no flag --completion", ""},
 		{[]string{"--completion=bash"}, 0, "\tmark) flags='--well --output", "", ""},
 		{[]string{"--completion=zsh"}, 0, "\tmark) flags=(--well --output", "", ""},
 		{[]string{"--completion=fish"}, 0, "complete -c try -n '__fish_seen_subcommand_from mark' -l well", "", ""},
