@@ -16,7 +16,10 @@
 //	installed    there was no release
 //	upgraded     chart, values or options differ from those that the release was made of
 //	unchanged    the release is as wanted; Helm was not even started
-//	rolled-back  the upgrade failed, and the release is back at its state before
+//	rolled-back  the upgrade failed, or its tests did, and the release is back at its state before
+//	tested       only its tests had to be run
+//	drifted      it is as wanted, and somebody has changed its objects
+//	corrected    they are as the release says again
 //	uninstalled  its HelmRelease is gone
 //	blocked      it is not changed; message and error record say why, and what to do
 //	failed       the message says why; an error record follows
@@ -26,7 +29,7 @@
 // Each revision made here carries a label with its number and a digest of the chart's bytes, the
 // values and the options that Helm is called with. One list of the release records' metadata, without
 // their content, tells for all releases whether they are as wanted. A quiet run reads that list, the
-// inventory and what valuesFrom names, and writes nothing. The objects in the cluster are not compared.
+// inventory and what valuesFrom names, and writes nothing.
 //
 // # The step of a release
 //
@@ -34,11 +37,44 @@
 //
 //	no release, or one that was uninstalled   install
 //	it is somebody else's                     blocked; --adopt takes over one that was made by hand
-//	it is pending: Helm is at work, or died   blocked
-//	made here, deployed, of the same digest   unchanged
-//	the last one made here failed with the    blocked, until chart, values or options change;
-//	  same digest                               spec.rollback.retry repeats it, --retry-failed does once
+//	pending, and begun here                   the run that began it was killed, for the lease is ours:
+//	                                            noted as failed, then upgraded, or rolled back
+//	pending, and begun by somebody else       blocked until it is older than spec.timeout, then the same
+//	made here, deployed, of the same digest   unchanged; or its tests are run, where they never were
+//	the last one made here failed with the    blocked for 1 hour, after the next failure for 2, and so on
+//	  same digest                               up to 24, or until chart, values or options change;
+//	                                            rolled back before, where that is due.
+//	                                            spec.rollback.retry repeats it, --retry-failed does once
 //	else                                      upgrade; also over a rollback or upgrade made by hand
+//
+// An install or upgrade that fails stays as it is, for people to look at: nothing is uninstalled. The next
+// upgrade takes along what a failed one has made and the chart no longer has. Three runs in a row that are
+// killed in the same upgrade count as a failure.
+//
+// With spec.test the chart's tests are run after an install or upgrade. A revision whose tests fail is
+// noted as failed, and rolled back where spec.rollback says so; ignoreFailures only says it. What the tests
+// have made is deleted, unless cleanup is false.
+//
+// Every object of a release, hooks apart, bears the annotation helm.fluxcd.io/antecedent, which names the
+// HelmRelease. If one names another, or another release of Helm, the whole release is blocked: nothing of
+// it is changed or uninstalled.
+//
+// The annotation sluice.dev/depends-on: NAME,NAMESPACE/NAME of a HelmRelease has it wait until those are as
+// wanted; it is blocked where one is not, or is not in the stream. Ready they are then only where
+// spec.wait is true of them.
+//
+// The definitions of a chart's crds folder are made at an install or upgrade where they are missing;
+// --crds replace, or the annotation sluice.dev/crds: replace, replaces those that are there, skip and
+// spec.skipCRDs leave them out. They are never deleted.
+//
+// # Drift and differences
+//
+// --drift detect compares the objects of releases that are as wanted with what the release says, field by
+// field as an upgrade would, and asks the API server by a dry run what a difference comes to. --drift
+// correct brings them back, without a new revision. That costs a request for the release and one for each
+// object. --log-diffs shows what changes of each object: of an upgrade compared with the deployed revision,
+// of drift with the object in the cluster. Values of Secrets, and what is named like a credential, are
+// hidden.
 //
 // A chart that renders no object at all is blocked, with exit code 4, before Helm changes anything: most
 // often it arrived half. The annotation sluice.dev/allow-empty: "true" of the HelmRelease passes it. One
