@@ -20,7 +20,6 @@ type held struct {
 	repo  *gitserver.Repo
 	at    time.Time
 	agent string
-	wrong bool // the next run fails
 }
 
 func newHeld(t *testing.T) *held {
@@ -297,8 +296,7 @@ func TestStatusOfQuietRuns(t *testing.T) {
 		t.Errorf("a dry run wrote %v", writes)
 	}
 	h.must(0)
-	var quiet []kubetest.Request
-	quiet = h.requests(func() { h.must(0, "--prune") })
+	quiet := h.requests(func() { h.must(0, "--prune") })
 	lists := 0
 	for _, r := range quiet {
 		if r.Resource == "helmreleases" {

@@ -35,11 +35,9 @@ func (it *item) run(ctx context.Context, r *Run) {
 		return
 	}
 	it.started = true
-	phase := PhaseUpgrading
-	if it.decision.Step == StepInstall {
-		phase = PhaseInstalling
+	if phase, is := map[Step]Phase{StepInstall: PhaseInstalling, StepUpgrade: PhaseUpgrading}[it.decision.Step]; is {
+		r.teller.progress(ctx, it, phase)
 	}
-	r.teller.progress(ctx, it, phase)
 	var out Outcome
 	err := func() (err error) {
 		defer recovered(&err)
