@@ -92,8 +92,8 @@
 //
 // Namespaces, CustomResourceDefinitions, PersistentVolumes and PersistentVolumeClaims are not
 // deleted unless --prune-kinds names them; and a Namespace or CustomResourceDefinition not while an
-// object of the inventory or of the stream stays that would go with it. Others' objects in such a
-// Namespace do go with it.
+// object of the inventory or of the stream stays that would go with it; nor the Namespace that the
+// inventory itself is in. Others' objects in such a Namespace do go with it.
 //
 // More than a quarter of what the inventory holds, or ten objects where that is more, is not deleted
 // in one run: --max-prune sets another limit, 0 for none at all. Such a run, a dry run too, does all

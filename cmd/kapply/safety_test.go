@@ -79,6 +79,50 @@ func refuse(rw http.ResponseWriter, code int, reason, message string) {
 	fmt.Fprintf(rw, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": %q, "code": %d, "message": %q}`, reason, code, message)
 }
 
+// A webhook may refuse with any code. One that the API server also gives for another UID is no word that
+// somebody has made the object anew.
+func TestSafety06ConflictIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun(0, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--prune")
+	refusals := 1
+	w.through(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodDelete && refusals > 0 {
+			refusals--
+			refuse(rw, http.StatusConflict, "Conflict", `admission webhook "guard.example" denied the request: not now`)
+			return
+		}
+		next.ServeHTTP(rw, r)
+	})
+	later := fetched{name: "config", revision: strings.Repeat("3", 40), yaml: configMaps("a"), at: script.Noon.Add(time.Minute)}
+	if o := w.mustRun(5, stream(later), "--prune"); !strings.Contains(o.stderr, "not now") {
+		t.Errorf("the webhook's words are missing:\n%s", o.stderr)
+	}
+	if got := w.inventory(); !slices.Contains(got, "ConfigMap/b") {
+		t.Fatalf("the inventory forgot the object: %v", got)
+	}
+	if o := w.mustRun(0, stream(later), "--prune"); w.actions(o)["ConfigMap/b"] != "pruned" || w.has("b") {
+		t.Errorf("the next run does not delete it:\n%s", o.stderr)
+	}
+}
+
+// What was taken over from kubectl, and was then refused, is still kubectl's to delete.
+func TestSafety09TakenOverAndRefusedIsNotDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cluster.Must(t, "POST", w.path("configmaps", "")+"?fieldManager=kubectl-client-side-apply",
+		`{"metadata": {"name": "a", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}}, "immutable": true, "data": {"key": "theirs"}}`)
+	w.mustRun(5, stream(fetched{name: "config", yaml: configMaps("a", "b")}), "--prune")
+	later := fetched{name: "config", revision: strings.Repeat("3", 40), yaml: configMaps("b"), at: script.Noon.Add(time.Minute)}
+	o := w.mustRun(0, stream(later), "--prune")
+	if action := w.actions(o)["ConfigMap/a"]; action != "skipped" || !w.has("a") {
+		t.Errorf("%s; it is there: %v\n%s", action, w.has("a"), o.stderr)
+	}
+	if got := w.inventory(); slices.Contains(got, "ConfigMap/a") {
+		t.Errorf("the inventory holds what was never applied: %v", got)
+	}
+}
+
 func TestSafety06ObjectWithFinalizerStaysInTheInventory(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

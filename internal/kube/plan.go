@@ -196,7 +196,7 @@ func (p *plan) decideItems(s *Sync, seen *snapshot) {
 func (p *plan) decideRest(s *Sync, seen *snapshot) {
 	p.decidePrunes(s, seen)
 	p.postponePrunes()
-	p.keepOccupied()
+	p.keepOccupied(s)
 	p.brake(s)
 	for _, source := range s.Sources {
 		p.decideState(source)

@@ -81,8 +81,9 @@ func (p *plan) decidePrunes(s *Sync, seen *snapshot) {
 		case l == nil:
 			p.forget = append(p.forget, r.entry)
 			return true
-		case r.entry.UID == "" && l.Fields == "":
-			// Written ahead by a run that died before it made the object; somebody else did.
+		case r.entry.UID == "" && (l.Fields == "" || l.Owner != s.Store.Owner().String()):
+			// Written ahead by a run that did not get to make the object; somebody else did. Its fields may
+			// be ours without our annotation: it was taken over from kubectl, and then the apply was refused.
 			p.forget = append(p.forget, r.entry)
 			r.decide(Skipped, "not pruned: it was never applied from here")
 		case r.entry.UID != "" && r.entry.UID != l.UID:
@@ -119,8 +120,8 @@ func (r *removal) postpone() {
 }
 
 // keepOccupied leaves alone the Namespace of an object that stays, and the CustomResourceDefinition of
-// its kind: the object would go with it.
-func (p *plan) keepOccupied() {
+// its kind: the object would go with it; and the Namespace of the inventory itself.
+func (p *plan) keepOccupied(s *Sync) {
 	staying := map[ID]bool{}
 	for id := range p.inventory.Entries {
 		staying[id] = true
@@ -138,6 +139,10 @@ func (p *plan) keepOccupied() {
 	}
 	for _, r := range p.prunes {
 		if r.result != nil || !keptKinds[r.entry.GroupKind()] {
+			continue
+		}
+		if r.entry.GroupKind() == namespaceKind && r.entry.Name == s.Store.namespace {
+			r.decide(Skipped, "not pruned: the inventory is kept in it, and would go with it")
 			continue
 		}
 		for _, id := range slices.SortedFunc(maps.Keys(staying), ID.compare) {
@@ -192,12 +197,26 @@ func (c *Client) delete(ctx context.Context, r *Resource, id ID, uid, propagatio
 	case apierrors.IsNotFound(err):
 		return true, nil
 	case apierrors.IsConflict(err):
-		return false, errReplaced
+		return c.replaced(ctx, r, id, uid, err)
 	case err != nil:
 		return false, err
 	}
 	// An object that finalizers or a grace period keep alive is sent back, a Status otherwise.
 	return answer.Kind == "Status", nil
+}
+
+// replaced finds out what a DELETE was refused for with a conflict: that the object has another UID, or
+// for a reason that a webhook gave, or because its namespace is going.
+func (c *Client) replaced(ctx context.Context, r *Resource, id ID, uid string, refused error) (gone bool, err error) {
+	switch m, err := c.metadata(ctx, r, id); {
+	case err != nil:
+		return false, refused
+	case m == nil:
+		return true, nil
+	case m.UID != uid:
+		return false, errReplaced
+	}
+	return false, refused
 }
 
 // prune deletes stage by stage, in the reverse order of applying.
