@@ -84,7 +84,7 @@ func (s *Sources) checkSignature(a *archive, name string, get func() ([]byte, er
 // check reads a provenance file as Helm writes it: the chart's metadata and the digest of its archive,
 // signed in the clear. That the names agree is checked too, or one signed chart would stand in for another.
 func (k *Keyring) check(data, prov []byte, name, version string) error {
-	block, _ := clearsign.Decode(prov)
+	block := signedText(prov)
 	if block == nil {
 		return errors.New("the provenance file holds no signature")
 	}
@@ -114,6 +114,18 @@ func (k *Keyring) check(data, prov []byte, name, version string) error {
 		return fmt.Errorf("an archive of digest %s is signed, this one has %s", want, got)
 	}
 	return nil
+}
+
+// signedText takes a signed text apart; nil where there is none. The library panics on some that are cut
+// short, and what a server sends must not be able to do that.
+func signedText(prov []byte) (block *clearsign.Block) {
+	defer func() {
+		if recover() != nil {
+			block = nil
+		}
+	}()
+	block, _ = clearsign.Decode(prov)
+	return block
 }
 
 // provURL is where the signature of an archive stands.
