@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -89,8 +90,12 @@ func readable(raw json.RawMessage) (map[string]any, error) {
 	for _, key := range append(serverFields, "deletionTimestamp", "deletionGracePeriodSeconds") {
 		delete(metadata, key)
 	}
-	if annotations, _ := metadata["annotations"].(map[string]any); annotations[lastApplied] != nil {
-		annotations[lastApplied] = hidden // a copy of the object, Secrets included
+	annotations, _ := metadata["annotations"].(map[string]any)
+	for name, value := range annotations {
+		// A copy of the object, as kubectl and others keep it, its values included.
+		if text, _ := value.(string); name == lastApplied || object["kind"] == "Secret" && strings.HasPrefix(strings.TrimSpace(text), "{") {
+			annotations[name] = hidden
+		}
 	}
 	return object, nil
 }
@@ -105,7 +110,7 @@ const (
 // credential is a key whose value is nobody's business. A reference names where one is kept.
 var (
 	credential = regexp.MustCompile(`(?i)(passw|secret|token|api-?_?key|credential|private-?_?key)`)
-	reference  = regexp.MustCompile(`(?i)(name|names|namespace|ref|refs|path|expirationseconds|projected)$`)
+	reference  = regexp.MustCompile(`(?i)(name|names|namespace|ref|refs|path|file|expirationseconds|projected)$`)
 )
 
 // mask hides all the values under a key on both sides.
@@ -149,8 +154,8 @@ func same(a, b any) bool {
 	return err == nil && err2 == nil && bytes.Equal(one, other)
 }
 
-// maskNamed hides what is named like a credential, anywhere: texts under such a key, and the value of
-// an environment variable of such a name.
+// maskNamed hides what is named like a credential, anywhere: what is under such a key, the value of an
+// environment variable of such a name, a program's argument; and passwords in URLs.
 func maskNamed(was, is any) {
 	a, _ := was.(map[string]any)
 	b, _ := is.(map[string]any)
@@ -167,27 +172,106 @@ func maskNamed(was, is any) {
 	for i := range max(len(x), len(y)) {
 		maskNamed(at(x, i), at(y, i))
 	}
+	// From the end, for what goes before an argument tells what it is.
+	for i := max(len(x), len(y)) - 1; i >= 0; i-- {
+		one, other := withoutLogins(withoutArguments(at(x, i), at(y, i), at(x, i-1), at(y, i-1)))
+		if i < len(x) {
+			x[i] = one
+		}
+		if i < len(y) {
+			y[i] = other
+		}
+	}
 }
 
 func maskField(a, b map[string]any, key string) {
-	value := a[key]
-	if value == nil {
-		value = b[key]
-	}
-	_, isText := value.(string)
-	named := credential.MatchString(key) && !reference.MatchString(key)
+	named := isCredential(key)
 	if key == "value" {
 		named = credential.MatchString(text(a, "name") + text(b, "name"))
 	}
-	if isText && named && !strings.HasPrefix(value.(string), hidden) {
+	if named && (tells(a[key]) || tells(b[key])) {
 		mask(a, b, key)
 		return
 	}
 	maskNamed(a[key], b[key])
+	one, other := withoutLogins(a[key], b[key])
+	if _, there := a[key]; there {
+		a[key] = one
+	}
+	if _, there := b[key]; there {
+		b[key] = other
+	}
+}
+
+func isCredential(name string) bool {
+	return credential.MatchString(name) && !reference.MatchString(name)
+}
+
+// tells says whether a value may be a credential itself: a text, a number, a list of these.
+func tells(value any) bool {
+	switch v := value.(type) {
+	case string, json.Number:
+		return true
+	case []any:
+		return slices.ContainsFunc(v, tells)
+	}
+	return false
+}
+
+// withoutArguments hides what a program's argument says after a flag that is named like a credential, in
+// one with it (--token=x) or as the next one.
+func withoutArguments(was, is, beforeWas, beforeIs any) (any, any) {
+	nameWas, valueWas := argument(was, beforeWas)
+	nameIs, valueIs := argument(is, beforeIs)
+	first, second := hidden, hidden
+	if valueWas != "" && valueIs != "" && valueWas != valueIs {
+		first, second = hiddenBefore, hiddenAfter
+	}
+	if valueWas != "" {
+		was = nameWas + first
+	}
+	if valueIs != "" {
+		is = nameIs + second
+	}
+	return was, is
+}
+
+// argument splits an argument that holds a credential; the value is empty for any other.
+func argument(one, before any) (name, value string) {
+	words, _ := one.(string)
+	flag, _ := before.(string)
+	name, value, joined := strings.Cut(words, "=")
+	switch {
+	case strings.HasPrefix(words, "-") && joined && isCredential(name):
+		return name + "=", value
+	case strings.HasPrefix(flag, "-") && !strings.Contains(flag, "=") && isCredential(flag) && !strings.HasPrefix(words, "-"):
+		return "", words
+	}
+	return "", ""
+}
+
+// login is the password of a URL.
+var login = regexp.MustCompile(`(://[^/\s:@]*:)[^/\s@]+@`)
+
+// withoutLogins hides the passwords of URLs in two texts.
+func withoutLogins(was, is any) (any, any) {
+	x, wasText := was.(string)
+	y, isText := is.(string)
+	first, second := hidden, hidden
+	if wasText && isText && !slices.Equal(login.FindAllString(x, -1), login.FindAllString(y, -1)) {
+		first, second = hiddenBefore, hiddenAfter
+	}
+	if wasText {
+		was = login.ReplaceAllString(x, "${1}"+first+"@")
+	}
+	if isText {
+		is = login.ReplaceAllString(y, "${1}"+second+"@")
+	}
+	return was, is
 }
 
 func at(list []any, i int) any {
-	if i < len(list) {
+	if i >= 0 && i < len(list) {
 		return list[i]
 	}
 	return nil

@@ -77,6 +77,39 @@ func TestChangeOfASecretShowsNoValue(t *testing.T) {
 	}
 }
 
+func TestChangeHidesWhatIsNamedLikeACredential(t *testing.T) {
+	object := func(rest string) json.RawMessage {
+		return json.RawMessage(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},` + rest + `}`)
+	}
+	for _, one := range []struct{ before, after, is string }{
+		{`"password":1`, `"password":"canary"`, "password: '*** (after)'"},
+		{`"pin":1,"password":4711`, `"password":4712`, "password: '*** (after)'"},
+		{`"tokens":["a"]`, `"tokens":["canary",7]`, "tokens: '*** (after)'"},
+		{`"password":"a"`, `"password":"***canary"`, "password: '*** (after)'"},
+		{`"args":["--db-password=a"]`, `"args":["--db-password=canary=x"]`, "- --db-password=*** (after)"},
+		{`"args":["--token","a","b"]`, `"args":["--token","canary","b"]`, "- --token - '*** (after)' - b"},
+		{`"args":["--token-file","a"]`, `"args":["--token-file","b"]`, "- --token-file - b"},
+		{`"args":["--token","--other"]`, `"args":["--token","--others"]`, "- --token - --others"},
+		{`"env":[{"name":"DB_URL","value":"postgres://u:a@h/d"}]`, `"env":[{"name":"DB_URL","value":"postgres://u:canary@h/e"}]`, "postgres://u:*** (after)@h/e"},
+		{`"urls":["https://u:a@h"]`, `"urls":["https://u:canary@h"]`, "https://u:*** (after)@h"},
+		{`"automountServiceAccountToken":true`, `"automountServiceAccountToken":false`, "automountServiceAccountToken: false"},
+		{`"imagePullSecrets":[{"name":"a"}]`, `"imagePullSecrets":[{"name":"b"}]`, "- name: b"},
+	} {
+		c, err := NewChange(object(one.before), object(one.after))
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := strings.Join(strings.Fields(string(c.After)), " ")
+		if !strings.Contains(is, one.is) || strings.Contains(is, "canary") || strings.Contains(is, "471") {
+			t.Errorf("%s to %s:\n%s", one.before, one.after, is)
+		}
+	}
+	copied := json.RawMessage(`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"a","annotations":{"kapp.k14s.io/original":"{\"data\":\"canary\"}"}}}`)
+	if c, err := NewChange(nil, copied); err != nil || strings.Contains(string(c.After), "canary") {
+		t.Errorf("%v\n%s", err, c.After)
+	}
+}
+
 func FuzzChange(f *testing.F) {
 	f.Add(`{"apiVersion":"v1","kind":"Secret","data":{"a":"canary"}}`, `{"apiVersion":"v1","kind":"Secret","data":{"a":["canary"]}}`)
 	f.Add(`{"metadata":{"annotations":[]},"env":[{"name":"TOKEN","value":"x"}]}`, `{"env":{"name":1}}`)
