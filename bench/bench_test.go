@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -57,6 +58,7 @@ func TestVerify(t *testing.T) {
 	for want, spoil := range map[string]func(*sample){
 		"4 requests, at most 3":              func(s *sample) { s.counts.All++ },
 		"3 requests for metadata, at most 2": func(s *sample) { s.counts.Blobs++ },
+		"1 writes, at most 0":                func(s *sample) { s.counts.Writes++ },
 		"at the peak":                        func(s *sample) { s.Peak++ },
 	} {
 		off := run
@@ -100,6 +102,34 @@ func TestLongLine(t *testing.T) {
 	}
 	if got, err := io.ReadAll(raw); err != nil || !strings.Contains(string(got), "400") {
 		t.Errorf("the end of a connection does not come through: %q, %v", got, err)
+	}
+}
+
+// Every applier is to find as many objects and kinds as the requests that are allowed are counted for.
+func TestObjectSet(t *testing.T) {
+	const n = 1000
+	lines, err := jsonLines(join(objectSet("it", n, 7)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, seen, versions := map[string]int{}, map[string]bool{}, 0
+	for line := range strings.Lines(lines) {
+		var o struct {
+			Kind     string
+			Metadata struct{ Namespace, Name string }
+			Data     map[string]string
+		}
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatal(err)
+		}
+		kinds[o.Kind]++
+		seen[o.Kind+" "+o.Metadata.Namespace+" "+o.Metadata.Name] = true
+		if o.Data["version"] == "7" {
+			versions++
+		}
+	}
+	if len(seen) != n+applyNamespaces || len(kinds) != applyKinds || versions != editable {
+		t.Errorf("%d objects of %v, %d of them with the version", len(seen), kinds, versions)
 	}
 }
 

@@ -30,7 +30,8 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 		return nil, err
 	}
 	c := &cluster{Cluster: started, near: filepath.Join(dir, "near.kubeconfig"), far: filepath.Join(dir, "far.kubeconfig")}
-	if err := errors.Join(c.WriteKubeconfig(c.near, "default"), c.writeFar()); err != nil {
+	err = c.WriteKubeconfig(c.near, "default")
+	if err = errors.Join(err, c.writeFar(), c.edit(ctx)); err != nil {
 		return nil, errors.Join(err, started.Stop())
 	}
 	return c, nil
@@ -52,6 +53,38 @@ func (c *cluster) writeFar() error {
 		return err
 	}
 	return os.WriteFile(c.far, []byte(strings.ReplaceAll(string(text), server.Host, far)), 0o600)
+}
+
+// editing is an admission policy that writes over a value, whatever a client wants it to be.
+const editing = `
+metadata: {name: edit}
+spec:
+  failurePolicy: Fail
+  reinvocationPolicy: Never
+  matchConstraints:
+    resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
+  matchConditions: [{name: edited, expression: "has(object.data) && 'edited' in object.data"}]
+  mutations:
+  - patchType: JSONPatch
+    jsonPatch: {expression: '[JSONPatch{op: "replace", path: "/data/edited", value: "by admission"}]'}
+`
+
+// edit has admission edit objects, and returns when it does.
+func (c *cluster) edit(ctx context.Context) error {
+	const api = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolic"
+	if _, err := c.Do(ctx, "POST", api+"ies", editing); err != nil {
+		return err
+	}
+	if _, err := c.Do(ctx, "POST", api+"ybindings", "metadata: {name: edit}\nspec: {policyName: edit}\n"); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		probe, err := c.Do(ctx, "POST", "/api/v1/namespaces/default/configmaps?dryRun=All", "metadata: {name: probe}\ndata: {edited: by nobody}")
+		if err == nil && probe.At("data", "edited") == "by admission" {
+			return nil
+		}
+	}
+	return errors.New("the admission policy does not come to be in force")
 }
 
 // settle waits until the controllers have seen every Deployment: what they do costs what is measured

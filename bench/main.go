@@ -3,7 +3,7 @@
 //
 //	bench [flags] [NAME...]
 //
-// A name selects the benchmarks that contain it: edit, lists, times, tags, startup, apply. The rounds of a
+// A name selects the benchmarks that contain it: edit, lists, times, tags, startup, apply, releases. The rounds of a
 // benchmark are interleaved (ours, peer, ours, peer …) after one that does not count; what the table
 // shows are medians, and of the ratios ours/peer the median of the rounds. Servers run in a process
 // of their own, so that their memory is nobody's. What does not depend on the machine is checked:
@@ -39,6 +39,9 @@ var benchmarks = []benchmark{
 		kapply, kubectlServer, kubectlClient, kapp, flux, floor)},
 	{name: "apply-changed", lay: layChanged(1000, 1, kapply, kubectlServer, kubectlClient, kapp, flux)},
 	{name: "apply-quiet-5000", lay: layQuiet(5000, false, 150e6, 1, nil, kapply, kubectlServer, kapp, flux, floor)},
+	{name: "releases-cold", lay: layReleases(50, 3, helmReconcile, helm(1, 0), helm(8, 1.0/3))},
+	{name: "releases-quiet", lay: layQuietReleases(50, 3, helmReconcile, helm(1, 0), helm(8, 0.05))},
+	{name: "releases-quiet-500", lay: layQuietReleases(500, 0, helmReconcile)},
 }
 
 var quietAims = aims{kubectlServer.name: 0.1, kubectlClient.name: 0.2, kapp.name: 0.1, flux.name: 1.0 / 7, floor.name: 2.5}

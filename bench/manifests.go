@@ -18,7 +18,7 @@ const (
 
 // objectSet are the manifests of a set of n objects besides their Namespaces, one file a namespace: ConfigMaps, Services,
 // ServiceAccounts, and Deployments without replicas whose quantities the API server writes in another
-// way; in each namespace a Secret with stringData. The first ConfigMap of each bears the version.
+// way; in each namespace a Secret with stringData and a ConfigMap that admission edits. The first ConfigMap of each bears the version.
 func objectSet(set string, n, version int) map[string]string {
 	files := map[string]string{}
 	for ns := range applyNamespaces {
@@ -33,6 +33,8 @@ func objectSet(set string, n, version int) map[string]string {
 				body = fmt.Sprintf("data: {version: \"%d\"}\n", version)
 			case i == 4:
 				kind, body = "Secret", "stringData: {password: none}\n"
+			case i == 8:
+				body = "data: {edited: by git}\n"
 			case kind == "ConfigMap":
 				body = "data:\n  settings.yaml: |\n" + strings.Repeat("    key: a value of some length\n", 20)
 			case kind == "Service":
