@@ -104,3 +104,23 @@ func TestApplyErrors(t *testing.T) {
 		t.Error(code)
 	}
 }
+
+// Of a template that cannot be changed the API server quotes all, its environment too.
+func TestLongValuesAreNotQuoted(t *testing.T) {
+	quoted := `Invalid value: {"Env":[{"Name":"PASSWORD","Value":"canary"}],"Rest":"` + strings.Repeat("x", longValue) + `"}: field is immutable`
+	err := error(&apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 422, Reason: metav1.StatusReasonInvalid,
+		Message: `Job.batch "job" is invalid: [spec.template: ` + quoted + `, spec.suspend: Invalid value: "no": is none]`,
+		Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{
+			{Type: metav1.CauseTypeFieldValueInvalid, Field: "spec.template", Message: quoted},
+			{Type: metav1.CauseTypeFieldValueInvalid, Field: "spec.suspend", Message: `Invalid value: "no": is none`},
+		}}}})
+	want := `apply failed: Job.batch "job" is invalid: [spec.template: Invalid value: field is immutable, spec.suspend: Invalid value: "no": is none]`
+	if got := applyError(err, GroupKind{"batch", "Job"}); got.Error() != want {
+		t.Errorf("got  %v\nwant %s", got, want)
+	}
+	for kind, hint := range map[GroupKind]string{{"batch", "Job"}: "sluice.dev/recreate", {"", "PersistentVolumeClaim"}: "is not deleted to be made anew"} {
+		if code, got := Explain(applyError(err, kind)); code != "immutable" || !strings.Contains(got, hint) {
+			t.Errorf("%s: %s, %s", kind, code, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,16 @@ func (o *Object) definedKind() (GroupKind, bool) {
 func (o *Object) definesNamespaced() bool {
 	spec, _ := o.content["spec"].(map[string]any)
 	return text(spec, "scope") == "Namespaced"
+}
+
+// definesVersion says whether a CRD has its kind served at a version, as far as can be told.
+func (o *Object) definesVersion(version string) bool {
+	spec, _ := o.content["spec"].(map[string]any)
+	versions, _ := spec["versions"].([]any)
+	return len(versions) == 0 || slices.ContainsFunc(versions, func(one any) bool {
+		v, _ := one.(map[string]any)
+		return text(v, "name") == version && v["served"] != false
+	})
 }
 
 // admitLate waits until the kinds of this run's CRDs are served, and gives them to the objects

@@ -93,7 +93,7 @@ func (p *plan) settle(s *Sync, it *item) {
 	case !s.allows(it.id):
 		it.finish(Failed, "", s.outOfScope(it.id))
 	case it.resource != nil:
-	case crd != nil:
+	case crd != nil && crd.definesVersion(it.Version):
 		it.late = true
 	default:
 		// Its identity is settled all the same, so that it is not pruned.
@@ -116,6 +116,10 @@ func (p *plan) namespaceFor(s *Sync, it *item, namespaced bool) string {
 func (p *plan) unknownKind(it *item) error {
 	kind := it.ID.GroupKind()
 	version := apiVersion(it.ID.Group, it.Version)
+	if crd := p.crds[kind]; crd != nil {
+		return &Error{Code: "unknown-kind", Hint: "write the object at a version that " + crd.ID.String() + " in this stream serves",
+			Err: fmt.Errorf("apply failed: there will be no %s of %s", it.ID.Kind, version)}
+	}
 	if served := p.kinds.Versions(kind); len(served) > 0 {
 		return &Error{Code: "unknown-kind", Hint: "the cluster serves " + it.ID.Kind + " as " + strings.Join(served, ", "),
 			Err: fmt.Errorf("apply failed: the cluster has no %s of %s", it.ID.Kind, version)}

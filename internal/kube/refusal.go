@@ -26,7 +26,7 @@ func refusedError(err error, kind GroupKind, doing string) error {
 	if !errors.As(err, &status) || errors.As(err, &known) {
 		return explained(err, doing)
 	}
-	code, hint := refusalOf(status.Status())
+	code, hint := refusalOf(status.Status(), kind)
 	if kind == secretKind && mayQuote(status.Status()) {
 		err = errors.New(withoutValues(status.Status()))
 		hint = cmp.Or(hint, "kubectl apply --dry-run=server shows them")
@@ -35,7 +35,32 @@ func refusedError(err error, kind GroupKind, doing string) error {
 	if code == "" {
 		return explained(err, doing)
 	}
+	if words := withoutLongValues(status.Status()); words != "" && kind != secretKind {
+		err = errors.New(words)
+	}
 	return &Error{Code: code, Hint: hint, Err: fmt.Errorf("%s: %w", doing, err)}
+}
+
+// longValue is how long the words about one field may be, in bytes. Of a pod's template that cannot be
+// changed the API server quotes all, its environment too.
+const longValue = 300
+
+// withoutLongValues is the message of a refusal without the long values that it quotes; empty where it
+// quotes none.
+func withoutLongValues(status metav1.Status) string {
+	if status.Details == nil {
+		return ""
+	}
+	text := status.Message
+	for _, cause := range status.Details.Causes {
+		if at := strings.LastIndex(cause.Message, ": "); cause.Type == metav1.CauseTypeFieldValueInvalid && len(cause.Message) > longValue && at > 0 {
+			text = strings.ReplaceAll(text, cause.Message, "Invalid value"+cause.Message[at:])
+		}
+	}
+	if text == status.Message {
+		return ""
+	}
+	return text
 }
 
 // refusals are what the API server says when it refuses a change, by words of its message, and what to
@@ -47,6 +72,7 @@ var refusals = []struct{ words, code, hint string }{
 	{"exceeded quota", "quota", "kubectl describe resourcequota shows what is left"},
 	{"field not declared in schema", "invalid", "the field is misspelt, or belongs to another version of the kind: kubectl explain lists those there are"},
 	{"unknown field", "invalid", "the field is misspelt, or belongs to another version of the kind: kubectl explain lists those there are"},
+	{"failed to create typed patch object", "invalid", "a value is of another type than the field; YAML takes y, n, on and off for booleans unless they are quoted"},
 	{"may not be more than 1048576 bytes", "too-large", "a ConfigMap or Secret holds up to 1 MiB: spread it over several"},
 	{"Too long: must have at most 1048576 bytes", "too-large", "a ConfigMap or Secret holds up to 1 MiB: spread it over several"},
 	{"Too long: may not be more than 262144 bytes", "too-large", "the annotations of an object hold up to 256 KiB together"},
@@ -54,10 +80,12 @@ var refusals = []struct{ words, code, hint string }{
 }
 
 // refusalOf gives the code and the hint of a refusal; none where it says nothing that we know.
-func refusalOf(status metav1.Status) (code, hint string) {
+func refusalOf(status metav1.Status, kind GroupKind) (code, hint string) {
 	switch {
 	case status.Code == 413:
 		return "too-large", "the API server takes objects of up to about 1.5 MB"
+	case immutable(status) && keptKinds[kind]:
+		return "immutable", "the field cannot be changed in place, and a " + kind.Kind + " is not deleted to be made anew: set the manifest back, or delete it yourself"
 	case immutable(status):
 		return "immutable", "the field cannot be changed in place: delete the object, and the next run makes it anew; with the annotation " +
 			recreateAnnotation + `: "true" a run with --prune does so itself`
