@@ -124,3 +124,11 @@ func TestLongValuesAreNotQuoted(t *testing.T) {
 		}
 	}
 }
+
+func TestNamespaceOnItsWayOutIsNoMissingRight(t *testing.T) {
+	err := &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 403, Reason: metav1.StatusReasonForbidden,
+		Message: `services "web" is forbidden: unable to create new content in namespace demo because it is being terminated`}}
+	if code, hint := Explain(applyError(err, GroupKind{"", "Service"})); code != "terminating" || !strings.Contains(hint, "once its namespace is gone") {
+		t.Errorf("%s, %s", code, hint)
+	}
+}

@@ -69,6 +69,7 @@ var refusals = []struct{ words, code, hint string }{
 	{"failed calling webhook", "webhook", "the webhook gave no good answer: is what it asks up? kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations shows them"},
 	{"admission webhook", "denied", "a webhook of the cluster's does not allow it, in its own words"},
 	{"ValidatingAdmissionPolicy", "denied", "a policy of the cluster's does not allow it, in its own words"},
+	{"because it is being terminated", "terminating", "the next run makes it, once its namespace is gone"},
 	{"exceeded quota", "quota", "kubectl describe resourcequota shows what is left"},
 	{"field not declared in schema", "invalid", "the field is misspelt, or belongs to another version of the kind: kubectl explain lists those there are"},
 	{"unknown field", "invalid", "the field is misspelt, or belongs to another version of the kind: kubectl explain lists those there are"},
