@@ -159,7 +159,7 @@ func TestExitCodes(t *testing.T) {
 		{"a panic", whole, func(context.Context, *stage.IO) error { panic("oh") }, nil, 1, "internal error: oh"},
 		{"not a stream", "apiVersion: v1\n", nil, nil, 2, "try: error: reading standard input: not a stream"},
 		{"another version", strings.Replace(whole, `"v":1`, `"v":9`, 1), nil, nil, 2, "another version of the stream"},
-		{"unknown flag", whole, nil, []string{"--nope"}, 2, "try: error: flag provided but not defined: -nope\ntry: hint: try --help"},
+		{"unknown flag", whole, nil, []string{"--nope"}, 2, "try: error: there is no flag --nope\ntry: hint: try --help"},
 		{"bad form", whole, nil, []string{"--output", "xml"}, 2, "--output is json, table or results"},
 		{"bad log format", whole, nil, []string{"--log-format", "xml"}, 2, "--log-format is text or json"},
 		{"no time", whole, nil, []string{"--timeout", "0s"}, 2, "--timeout is a duration above zero"},
