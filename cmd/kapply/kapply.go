@@ -73,7 +73,7 @@ func (o *options) readPrune(c *cli.Context) error {
 	for _, name := range c.StringSlice("prune-kinds") {
 		kind := kube.ParseGroupKind(name)
 		if !kube.Kept(kind) {
-			return stage.Usagef("--prune-kinds is for Namespace, PersistentVolume, PersistentVolumeClaim and CustomResourceDefinition.apiextensions.k8s.io, which are kept otherwise; %q is pruned in any case", name)
+			return stage.Usagef("--prune-kinds is for Namespace, PersistentVolume, PersistentVolumeClaim and CustomResourceDefinition.apiextensions.k8s.io, which are kept otherwise, in this spelling; %q is none of them", name)
 		}
 		o.pruneKinds = append(o.pruneKinds, kind)
 	}
