@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 		p.Cmds["commit"] = commitCommand
 		p.Cmds["chart"] = chartCommand
 		p.Cmds["protect"] = protectCommand
+		p.Cmds["token"] = func(ts *testscript.TestScript, _ bool, args []string) { fixtureOf(ts).git.SetToken(args[0]) }
 		p.Cmds["history"] = historyCommand(cluster)
 		p.Cmds["requests"] = requestsCommand
 		p.Cmds["passed"] = passedCommand
