@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,12 +48,19 @@ func newWorld(t *testing.T) *world {
 
 // client asks through the proxy, and sleeps without waiting.
 func (w *world) client(change func(*Options)) *Client {
+	var mu sync.Mutex // images are read side by side
 	now := noon
 	options := Options{
 		RPS: 1e6, Burst: 1e6, Parallel: 4, RequestTimeout: 20 * time.Second, Insecure: []string{"registry.example", "auth.example"},
 		Transport: &http.Transport{Proxy: http.ProxyURL(w.address)},
-		Now:       func() time.Time { return now },
+		Now: func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return now
+		},
 		Sleep: func(ctx context.Context, d time.Duration) error {
+			mu.Lock()
+			defer mu.Unlock()
 			now = now.Add(d)
 			w.slept = append(w.slept, d)
 			return ctx.Err()
