@@ -2,6 +2,7 @@ package helmrel
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -43,6 +44,9 @@ func (c *Cluster) records(ctx context.Context, namespace string, all map[Release
 	list, err := c.metadata.Resource(secretsResource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm"})
 	if err != nil {
 		return err
+	}
+	if list.Continue != "" {
+		return errors.New("the answer is no whole list") // what it leaves out would be gone
 	}
 	for _, item := range list.Items {
 		version, err := strconv.Atoi(item.Labels["version"])

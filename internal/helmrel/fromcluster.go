@@ -39,9 +39,11 @@ func (c *Cluster) HelmReleases(ctx context.Context, namespaces []string) ([]Obje
 }
 
 func (c *Cluster) listAll(ctx context.Context, version string, namespaces []string, all *[]Object) (served bool, err error) {
-	for _, namespace := range namespaces {
+	for i, namespace := range namespaces {
 		objects, err := c.list(ctx, version, namespace)
 		switch {
+		case i > 0 && err != nil:
+			return false, err // it was served a moment ago
 		case apierrors.IsNotFound(err), apierrors.IsForbidden(err) && !c.serves(ctx, version):
 			return false, nil
 		case err != nil:

@@ -2,6 +2,8 @@ package helmrel
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -10,6 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/resource"
 )
@@ -126,24 +130,34 @@ func (s *session) inspect(t Task, rendered, deployed string) error {
 	if before, err := s.client.Build(strings.NewReader(deployed), false); err == nil {
 		all = append(all, before.Difference(wanted)...)
 	}
-	if err := s.owned(all, t.Left); err != nil {
+	if err := s.owned(all, t.Left, t.History.neverDeployed()); err != nil {
 		return err
 	}
 	return s.findLeftovers(t.History)
 }
 
-// owned looks at objects, and says which are somebody else's.
-func (s *session) owned(list kube.ResourceList, left func(ID) bool) error {
+// owned looks at objects, and says which are somebody else's. What cannot be looked at may be. With
+// marked, so is what does not say itself that it is of this release.
+func (s *session) owned(list kube.ResourceList, left func(ID) bool, marked bool) error {
 	by := make([]string, len(list))
 	var looking errgroup.Group
 	looking.SetLimit(lookLimit)
 	for i, info := range list {
 		looking.Go(func() error {
-			by[i] = takenBy(annotationsOf(info), s.client.owner, s.id, left)
+			annotations, found, err := annotationsOf(info)
+			if err != nil {
+				return fmt.Errorf("looking whose %s %s is: %w", info.Mapping.GroupVersionKind.Kind, info.Name, err)
+			}
+			by[i] = takenBy(annotations, s.client.owner, s.id, left)
+			if by[i] == "" && marked && found && !s.marked(annotations) {
+				by[i] = "somebody else, who made it before this release could"
+			}
 			return nil
 		})
 	}
-	_ = looking.Wait()
+	if err := looking.Wait(); err != nil {
+		return err
+	}
 	taken := &TakenError{}
 	for i, info := range list {
 		if by[i] == "" {
@@ -160,14 +174,22 @@ func (s *session) owned(list kube.ResourceList, left func(ID) bool) error {
 	return taken
 }
 
-// annotationsOf asks for an object.
-func annotationsOf(info *resource.Info) map[string]string {
-	found, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
-	if err != nil {
-		return nil
+// marked reports whether an object says that it is of this release.
+func (s *session) marked(annotations map[string]string) bool {
+	return ReleaseID{annotations[releaseAnnotations.namespace], annotations[releaseAnnotations.name]} == s.id
+}
+
+// annotationsOf asks for an object. That there is none is no error.
+func annotationsOf(info *resource.Info) (annotations map[string]string, found bool, err error) {
+	object, err := resource.NewHelper(info.Client, info.Mapping).Get(info.Namespace, info.Name)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, err
 	}
-	annotations, _ := meta.NewAccessor().Annotations(found)
-	return annotations
+	annotations, err = meta.NewAccessor().Annotations(object)
+	return annotations, true, err
 }
 
 // findLeftovers finds what a revision that failed may have made and the deployed one does not know of, so
@@ -187,8 +209,7 @@ func (s *session) findLeftovers(h History) error {
 		return nil
 	}
 	for _, info := range made {
-		annotations := annotationsOf(info)
-		if (ReleaseID{annotations[releaseAnnotations.namespace], annotations[releaseAnnotations.name]}) == s.id {
+		if annotations, _, err := annotationsOf(info); err == nil && s.marked(annotations) {
 			s.client.leftovers.Append(info)
 		}
 	}
@@ -196,19 +217,43 @@ func (s *session) findLeftovers(h History) error {
 }
 
 // uninstallable refuses to uninstall a release of which an object is somebody else's.
-func (s *session) uninstallable(version int) error {
-	if version == 0 {
+func (s *session) uninstallable(h History) error {
+	if len(h) == 0 {
 		return nil
 	}
-	found, err := s.store.revision(version)
-	if err != nil {
-		return nil // Helm says what is wrong with it
+	found, err := s.store.revision(lastRevision(h))
+	switch {
+	case errors.Is(err, driver.ErrReleaseNotFound):
+		return nil // somebody else was quicker
+	case err != nil: // which Helm would take for there being no release
+		return fault("uninstalling", fmt.Errorf("reading revision %d: %w", lastRevision(h), err))
 	}
 	list, err := s.client.Build(strings.NewReader(found.Manifest), false)
 	if err != nil {
-		return nil
+		return fault("uninstalling", fmt.Errorf("unable to build kubernetes objects for delete: %w", err))
 	}
-	return s.owned(list, nil)
+	return s.owned(list, nil, h.neverDeployed())
+}
+
+// restorable refuses to roll back where that would change or delete an object that is somebody else's.
+func (s *session) restorable(from, to int, left func(ID) bool) error {
+	var lists []kube.ResourceList
+	for _, version := range []int{from, to} {
+		found, err := s.store.revision(version)
+		if err != nil {
+			return nil // Helm says what is wrong with it
+		}
+		list, err := s.client.Client.Build(strings.NewReader(found.Manifest), false)
+		if err != nil {
+			return nil
+		}
+		lists = append(lists, list)
+	}
+	if err := s.owned(lists[1], left, false); err != nil {
+		return err
+	}
+	// what the failed revision alone has it has made, and marked
+	return s.owned(lists[0].Difference(lists[1]), left, true)
 }
 
 // skip notes which of the objects that a release is to make are not there, so that nobody asks for them.

@@ -9,6 +9,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/kube"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/resource"
 )
@@ -72,7 +73,7 @@ func (s *session) bring(t Task, helmChart *chart.Chart) (bool, error) {
 			return true, fmt.Errorf("reading %s: %w", file.Name, err)
 		}
 		for _, info := range list {
-			did, err := bringOne(info, policy)
+			did, err := s.bringOne(info, policy, t.Left)
 			if err != nil {
 				return true, fmt.Errorf("%s %s of %s: %w", info.Mapping.GroupVersionKind.Kind, info.Name, file.Name, err)
 			}
@@ -94,9 +95,9 @@ func (s *session) bring(t Task, helmChart *chart.Chart) (bool, error) {
 }
 
 // bringOne reports whether it has changed something.
-func bringOne(info *resource.Info, policy CRDPolicy) (bool, error) {
+func (s *session) bringOne(info *resource.Info, policy CRDPolicy, left func(ID) bool) (bool, error) {
 	helper := resource.NewHelper(info.Client, info.Mapping).WithFieldManager(kube.ManagedFieldsManager)
-	_, err := helper.Get(info.Namespace, info.Name)
+	there, err := helper.Get(info.Namespace, info.Name)
 	switch {
 	case apierrors.IsNotFound(err):
 		made, err := helper.Create(info.Namespace, true, info.Object)
@@ -106,6 +107,13 @@ func bringOne(info *resource.Info, policy CRDPolicy) (bool, error) {
 		return true, errors.Join(err, refresh(info, made, err))
 	case err != nil, policy == CRDsCreate:
 		return false, err
+	}
+	annotations, err := meta.NewAccessor().Annotations(there)
+	if err != nil {
+		return false, err
+	}
+	if by := takenBy(annotations, s.client.owner, s.id, left); by != "" {
+		return false, &TakenError{Objects: []string{info.Mapping.GroupVersionKind.Kind + " " + info.Name}, By: by}
 	}
 	made, err := helper.Replace(info.Namespace, info.Name, true, info.Object)
 	return true, errors.Join(err, refresh(info, made, err))

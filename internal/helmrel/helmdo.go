@@ -233,6 +233,13 @@ func (s *session) rollback(ctx context.Context, t Task, out Outcome, cause error
 	if to == 0 || cause != nil && out.Revision != t.Decision.Revision {
 		return out, cause
 	}
+	if err := s.restorable(out.Revision, to, t.Left); err != nil {
+		out.RollbackFailed = true
+		if cause != nil {
+			err = fmt.Errorf("%w; not rolled back: %s", cause, err.Error())
+		}
+		return out, err
+	}
 	t.reached(PhaseRollingBack)
 	spec := t.HelmRelease.Spec
 	back := action.NewRollback(s.cfg)
@@ -260,6 +267,26 @@ func madeOf(h History, version int) string {
 	return "unknown"
 }
 
+// neverDeployed reports whether all that is known of a release was made here and came to nothing. Whatever
+// it has made bears its marks.
+func (h History) neverDeployed() bool {
+	for _, r := range h {
+		if r.Digest == "" || r.Status != statusFailed && !strings.HasPrefix(r.Status, pendingPrefix) || r.Test != "" || r.Back {
+			return false
+		}
+	}
+	return len(h) > 0
+}
+
+// standing is the revision that an upgrade goes on from, of which objects are deleted: where none is
+// deployed, as after failed tests or an uninstall that was interrupted, the last one. 0 for none.
+func (h History) standing() int {
+	if version := lastDeployed(h); version != 0 || h.neverDeployed() {
+		return version
+	}
+	return lastRevision(h)
+}
+
 func lastDeployed(h History) int {
 	for i := len(h) - 1; i >= 0; i-- {
 		if h[i].Status == statusDeployed {
@@ -276,7 +303,7 @@ func (c *Cluster) Uninstall(ctx context.Context, id ReleaseID, owner ID, h Histo
 	if err != nil {
 		return err
 	}
-	if err := s.uninstallable(lastRevision(h)); err != nil {
+	if err := s.uninstallable(h); err != nil {
 		return err
 	}
 	uninstall := action.NewUninstall(s.cfg)

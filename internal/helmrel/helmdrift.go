@@ -36,7 +36,7 @@ func (s *session) drift(version int, correct bool) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.owned(wanted, nil); err != nil {
+	if err := s.owned(wanted, nil, false); err != nil {
 		return nil, err
 	}
 	if err := s.own(wanted); err != nil {

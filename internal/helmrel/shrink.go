@@ -69,7 +69,7 @@ func (s *session) counterOf(t Task, brings bool) *counter {
 	if brings {
 		c.annotations[AllowEmpty] = "true"
 	}
-	if version := lastDeployed(t.History); version != 0 && t.Decision.Step == StepUpgrade {
+	if version := t.History.standing(); version != 0 && t.Decision.Step == StepUpgrade {
 		c.deployed = func() (string, error) {
 			found, err := s.store.revision(version)
 			if err != nil {
