@@ -80,7 +80,7 @@ func run(ctx context.Context, s *stage.IO, c *cli.Context) error {
 		return err
 	}
 	helmrel.Quiet()
-	in := &input{s: s, counts: map[string]int{}}
+	in := &input{s: s, counts: map[string]int{}, unread: map[string]bool{}}
 	if !o.fromCluster {
 		if err := s.Read(in.take); err != nil {
 			return err

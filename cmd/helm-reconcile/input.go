@@ -18,6 +18,7 @@ type input struct {
 	s        *stage.IO
 	releases []wish
 	counts   map[string]int   // HelmReleases by source
+	unread   map[string]bool  // sources with a record that may be a HelmRelease of any name
 	objects  []helmrel.Object // of the releases, where they were read from the cluster
 }
 
@@ -44,7 +45,8 @@ func (in *input) take(line *jsonl.Line) (pass bool, err error) {
 func (in *input) takeManifest(line *jsonl.Line) {
 	var record jsonl.Manifest
 	if err := line.Decode(&record); err != nil {
-		return // kapply says so; the tally does not count its source whole
+		in.lost(line) // kapply says what is wrong with it
+		return
 	}
 	var kind struct {
 		APIVersion string `json:"apiVersion"`
@@ -60,6 +62,8 @@ func (in *input) takeManifest(line *jsonl.Line) {
 	}
 	id, err := jsonl.ObjectID(record.Object)
 	if err != nil {
+		in.s.Warn("%s:%d: %v: nothing of source %s is uninstalled", record.File, record.Line, err, record.Source)
+		in.lost(line)
 		return
 	}
 	in.counts[record.Source]++
@@ -70,6 +74,16 @@ func (in *input) takeManifest(line *jsonl.Line) {
 		r.parse(in.s)
 	}
 	in.releases = append(in.releases, r)
+}
+
+// lost notes that a source holds more than could be read of it: what seems to have left may be that.
+func (in *input) lost(line *jsonl.Line) {
+	var record struct {
+		Source string `json:"source"`
+	}
+	if line.Decode(&record) == nil {
+		in.unread[record.Source] = true
+	}
 }
 
 func (r *wish) parse(s *stage.IO) {
@@ -120,6 +134,7 @@ func (in *input) from(o options) ([]kube.Source, error) {
 	sources, err := o.Sources(in.s)
 	for i := range sources {
 		sources[i].State.Manifests = in.counts[sources[i].Name]
+		sources[i].Whole = sources[i].Whole && !in.unread[sources[i].Name]
 	}
 	return sources, err
 }
