@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -87,7 +88,7 @@ func (c *Client) brokenOff(r request, err error) time.Duration {
 		return retryLimit
 	case r.method == http.MethodPost, r.method == http.MethodPut:
 		return 0
-	case utilnet.IsConnectionReset(err), utilnet.IsProbableEOF(err), utilnet.IsHTTP2ConnectionLost(err):
+	case utilnet.IsConnectionReset(err), utilnet.IsProbableEOF(err), utilnet.IsHTTP2ConnectionLost(err), errors.Is(err, io.ErrUnexpectedEOF):
 		return retryLimit
 	}
 	return 0

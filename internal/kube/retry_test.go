@@ -72,6 +72,10 @@ func TestWhatIsSentAgain(t *testing.T) {
 		http.Error(w, "Too many requests", http.StatusTooManyRequests)
 	}
 	unserved := func(w http.ResponseWriter) { http.Error(w, "404 page not found", http.StatusNotFound) }
+	cut := func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = w.Write([]byte("{"))
+	}
 	for _, one := range []struct {
 		name   string
 		method string
@@ -97,6 +101,8 @@ func TestWhatIsSentAgain(t *testing.T) {
 		{"invalid", "PATCH", "/api/v1/x", applyPatch, answer(422, "Invalid", "no", ""), false},
 		{"broken off", "PATCH", "/api/v1/x", applyPatch, kill, true},
 		{"broken off, deleting", "DELETE", "/api/v1/x", "", kill, true},
+		{"answer cut short", "PATCH", "/api/v1/x", applyPatch, cut, true},
+		{"answer cut short, creating", "POST", "/api/v1/x", "", cut, false},
 		{"broken off, creating", "POST", "/api/v1/x", "", kill, false},
 		{"broken off, replacing", "PUT", "/api/v1/x", "", kill, false},
 	} {
