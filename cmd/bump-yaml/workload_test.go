@@ -111,7 +111,7 @@ func FuzzGlob(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, glob, text string) {
 		if strings.Contains(text, "\n") || !utf8.ValidString(glob) || !utf8.ValidString(text) {
-			t.Skip()
+			t.Skip("the regexp that it is compared with reads these differently")
 		}
 		want := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(glob), `\*`, ".*") + "$").MatchString(text)
 		if got := globMatches(glob, text); got != want {
